@@ -19,11 +19,14 @@ from gateway.channel.channel import Channel, Seat
 from gateway.channel.channels import Channels
 from gateway.config import Config
 from gateway.connection import end_reasons
+from gateway.connection.accounts import Account, Accounts
 from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
+from gateway.connection.rates import TokenBucket
 from gateway.media_objects import convert
 from gateway.ops import plane_watch
 from gateway.ops.log import new_reference
+from gateway.ops.loop_time import payer
 from gateway.ops.metrics import Metrics
 
 
@@ -65,10 +68,12 @@ class Gateway:
     connections: dict[str, Connection] = field(factory=dict, init=False)
     seats: dict[str, Seat] = field(factory=dict, init=False)
     channels: Channels = field(init=False)
+    accounts: Accounts = field(init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
     log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.accounts = Accounts(self.config.address_work_share, self.config.address_work_burst)
         self.channels = Channels(
             self.config, self.metrics, self.log, self.connections, self._choose_plane, self._microseconds
         )
@@ -107,15 +112,22 @@ class Gateway:
 
     @contextmanager
     def register_connection(self, remote: str) -> Iterator[Connection]:
-        """Make a connection and keep it in ``connections`` while the block runs."""
+        """Make a connection and keep it in ``connections`` while the block runs. Its account pays for this task and
+        for those that the block starts."""
         name = self.new_id()
         log = self.log.bind(connection=name, remote=remote)
-        connection = Connection(self.config, self.metrics, log, self.new_reference, name=name, remote=remote)
+        config = self.config
+        account = Account(TokenBucket(config.work_share, config.work_burst), self.accounts.of(remote))
+        connection = Connection(
+            config, self.metrics, log, self.new_reference, name=name, remote=remote, account=account
+        )
         self.connections[name] = connection
+        token = payer.set(account)
         try:
             yield connection
         finally:
             self.forget_connection(connection)
+            payer.reset(token)
 
     def forget_connection(self, connection: Connection) -> None:
         """Count a connection as ended. The second call does nothing."""

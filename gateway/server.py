@@ -19,7 +19,7 @@ from gateway.http.front_door import FrontDoor
 from gateway.http.media_streams import MediaStreams
 from gateway.http.routes import make_app
 from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
-from gateway.ops import garbage_collection, loop_watch, slow_steps
+from gateway.ops import garbage_collection, loop_time, loop_watch
 from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
 from gateway.session.lifecycle import serve_client
@@ -213,7 +213,7 @@ async def serve(
         async with (
             open_server(config) as server,
             garbage_collection.collect_when_idle(server.gateway),
-            slow_steps.watch_steps(server.gateway.metrics),
+            loop_time.watch_steps(server.gateway.metrics),
             loop_watch.watch_loop([router.context.plane for router in server.gateway.routers], exit_at_once),
         ):
             _warm_up(server.gateway)

@@ -198,6 +198,14 @@ class Config:
     """Maximum number of messages and list changes that one client causes per second, in the long run."""
     message_burst: int = _count(100)
     """Maximum number of messages and list changes that one client causes at once."""
+    work_share: float = field(default=0.1, validator=_between(0.001, 1))
+    """Maximum part of the gateway's working time that one client may use in the long run. Then it is served later."""
+    work_burst: float = field(default=1, validator=_between(0.01, 3600))
+    """Seconds of the gateway's working time that one client may use at once."""
+    address_work_share: float = field(default=0.5, validator=_between(0.001, 1))
+    """Maximum part of the gateway's working time that all clients of one address may use together."""
+    address_work_burst: float = field(default=10, validator=_between(0.01, 3600))
+    """Seconds of the gateway's working time that all clients of one address may use at once."""
     error_budget: int = _count(limits.ERROR_BUDGET)
     """Number of bad messages within error_window that a client may send. At the next one, the gateway closes it."""
     error_window: float = _seconds(limits.ERROR_BUDGET_WINDOW)

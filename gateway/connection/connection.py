@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.config import Config
 from gateway.connection import end_reasons
+from gateway.connection.accounts import Account
 from gateway.connection.attachment import Attachment
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.inbox import Inbox, ReceivedMessage
@@ -47,8 +48,8 @@ class Connection:
 
     ``end_reason`` and ``ended_at`` are the first reason and its time. ``reference`` finds a failure in the log.
     ``broadcast_budget`` bounds the messages that the client causes to other clients, ``resume_budget`` its changes of
-    the socket. ``media_heard_at`` returns the
-    time of the session's last media.
+    the socket. ``account`` pays for the time that the client's tasks use. ``media_heard_at`` returns the time of the
+    session's last media.
     """
 
     config: Config
@@ -65,6 +66,7 @@ class Connection:
     end_reason: EndReason | None = None
     ended_at: float | None = None
     reference: str | None = None
+    account: Account | None = None
     media_heard_at: Callable[[], float] = no_media
     inbox: Inbox = field(init=False)
     broadcast_budget: TokenBucket = field(init=False)
@@ -92,6 +94,11 @@ class Connection:
             self.scope.cancel()
             self._wait_is_over.set()
             self.log.info("client disconnected", why=end_reason.text)
+
+    @property
+    def debt(self) -> float:
+        """Seconds until the client has paid for the time that its tasks have used."""
+        return 0.0 if self.account is None else self.account.debt()
 
     async def wait_end(self) -> NoReturn:
         """Wait for the cancellation of the scope."""

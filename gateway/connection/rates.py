@@ -21,13 +21,26 @@ class TokenBucket:
 
     def take(self, cost: float, now: float) -> bool:
         """Return whether ``cost`` may pass. A refused cost is not charged."""
-        if self._at is not None:
-            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
-        self._at = now
+        self._fill(now)
         if self._level <= 0:
             return False
         self._level -= cost
         return True
+
+    def charge(self, cost: float, now: float) -> None:
+        """Charge a cost that nobody could refuse."""
+        self._fill(now)
+        self._level -= cost
+
+    def debt(self, now: float) -> float:
+        """Seconds until the debt is paid; 0 without one."""
+        self._fill(now)
+        return max(0.0, -self._level / self.rate)
+
+    def _fill(self, now: float) -> None:
+        if self._at is not None:
+            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
+        self._at = now
 
 
 @define

@@ -11,7 +11,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
@@ -26,6 +26,8 @@ from protocol.errors import CloseCode
 SEND_ERRORS = (ConnectionClosed, LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
+MOST_PAUSE: Final = 1.0
+"""Seconds for which a client in debt is not read, at most, before one more read."""
 _CLOSE_FRAME = b"\x88"
 
 
@@ -42,14 +44,21 @@ class SharedStream(trio.abc.Stream):
 
     ``last_received_at`` is the time of the last bytes. ``bytes_since_message`` counts the bytes since the last whole
     message. If there are more than ``max_unfinished``, the stream calls ``overflow``. No other limit counts empty
-    fragments, which also use memory.
+    fragments, which also use memory. ``debt`` tells for how many seconds the client should not cause more work.
     """
 
-    def __init__(self, stream: trio.abc.Stream, max_unfinished: int, overflow: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        max_unfinished: int,
+        overflow: Callable[[], None],
+        debt: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.last_received_at = trio.current_time()
         self.bytes_since_message = 0
         self._max_unfinished = max_unfinished
         self._overflow = overflow
+        self._debt = debt
         self._stream = stream
         self._immediate = stream if isinstance(stream, _ImmediateStream) else None
         self._sending = trio.Lock()
@@ -94,6 +103,9 @@ class SharedStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self._released:
             raise trio.ClosedResourceError
+        if pause := self._debt():
+            # It pays before it may cause more work, but its end must not be noticed much later.
+            await trio.sleep(min(pause, MOST_PAUSE))
         if self._is_opening:
             # trio-websocket accepts a head above 16 KiB only in one piece. The front door has read and bounded it.
             max_bytes = None
@@ -120,7 +132,7 @@ class SharedStream(trio.abc.Stream):
 
     def release(self) -> None:
         """Refuse further reading, and forget whom to tell of an overflow."""
-        self._released, self._overflow = True, _do_nothing
+        self._released, self._overflow, self._debt = True, _do_nothing, float
 
     async def send_close_frame(self, code: int) -> None:
         """Send a close frame (RFC 6455 section 5.5.1) if none was sent, and read until the client closes its side.

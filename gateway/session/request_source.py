@@ -18,6 +18,9 @@ REQUEST_BYTES_PER_TOKEN = 8192
 HARD_LIMIT_FACTOR = 2
 """A client above the rate limit gets errors. Above this multiple of the limit, the gateway closes its connection."""
 
+MOST_DEBT = 30.0
+"""A client whose debt needs more seconds than this to be paid is closed. One request alone cannot cause it."""
+
 
 @define(eq=False)
 class RequestSource:
@@ -38,6 +41,7 @@ class RequestSource:
         """Return the next request. Always a checkpoint."""
         while True:
             message = await self.connection.inbox.get()
+            await self._wait_paid()
             now, cost = trio.current_time(), 1 + message.size // REQUEST_BYTES_PER_TOKEN
             if not self._hard_limit.take(cost, now):
                 self.connection.end(end_reasons.RATE_LIMITED)
@@ -53,6 +57,14 @@ class RequestSource:
                 return request
             refused = RequestError(ErrorCode.RATE_LIMITED, "too many requests in too short a time")
             self.connection.respond(Error.for_request(request.id, refused))
+
+    async def _wait_paid(self) -> None:
+        """Serve a client later that has used more of the gateway's time than it may."""
+        debt = self.connection.debt
+        if debt > MOST_DEBT:
+            self.connection.end(end_reasons.RATE_LIMITED)
+        if debt:
+            await trio.sleep(debt)
 
     def _is_repeated(self, request_id: int, message: ReceivedMessage) -> bool:
         """Whether this request of the session came before. If so, answer it, and do not serve it again."""

@@ -13,8 +13,8 @@ from trio.testing import MockClock
 
 from gateway.config import Config
 from gateway.ops import loop_watch, plane_watch
+from gateway.ops.loop_time import LINES, SLOW, LoopTime, watch_steps
 from gateway.ops.metrics import Metrics
-from gateway.ops.slow_steps import LINES, SLOW, SlowSteps, watch_steps
 from gateway.server import open_server
 from protocol.errors import CloseCode
 from tests.front_door.test_planes import identity as identity  # a fixture
@@ -50,7 +50,7 @@ async def test_a_slow_step_is_counted_and_logged_with_the_name_of_its_task() -> 
 
 async def test_many_slow_steps_make_few_lines() -> None:
     now, counted = [0.0], Steps()
-    steps, task = SlowSteps(counted, lambda: now[0]), trio.lowlevel.current_task()
+    steps, task = LoopTime(counted, lambda: now[0]), trio.lowlevel.current_task()
 
     def step(seconds: float) -> None:
         steps.before_task_step(task)

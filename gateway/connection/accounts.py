@@ -1,0 +1,98 @@
+"""Accounts: what somebody may use of the time of the event loop, however many connections they make.
+
+A client pays for the time that its own tasks use, twice: from the account of its connection, and from that of its
+address. The account of an address outlives its connections, so leaving and coming back fills nothing. Many people may
+share an address, so it may use several times as much.
+
+Behind a proxy that the gateway does not know, and on loopback, everybody has the same address. So loopback has no
+account of its own.
+"""
+
+import ipaddress
+from collections import OrderedDict
+from typing import Final
+
+import trio
+from attrs import define, field
+
+from gateway.connection.rates import TokenBucket
+
+IPV6_SITE: Final = 64
+"""Bits of an IPv6 address that name a site. Its owner has all addresses behind them."""
+MAX_ADDRESSES: Final = 10_000
+"""Addresses with an account. Past it the one that was used least lately is forgotten, unless it has a debt."""
+FORGIVEN: Final = 64
+"""Accounts that are looked at, at most, to find one without a debt."""
+
+
+@define(eq=False)
+class Account:
+    """Pays from its own bucket, and from that of its address if there is one."""
+
+    own: TokenBucket
+    address: TokenBucket | None = None
+
+    def charge(self, seconds: float) -> None:
+        """Pay for so much time of the event loop."""
+        now = trio.current_time()
+        self.own.charge(seconds, now)
+        if self.address is not None:
+            self.address.charge(seconds, now)
+
+    def debt(self) -> float:
+        """Seconds until everything is paid; 0 without a debt."""
+        now = trio.current_time()
+        return max(self.own.debt(now), 0.0 if self.address is None else self.address.debt(now))
+
+
+@define(eq=False)
+class Accounts:
+    """The accounts of addresses. ``share`` is the part of the loop's time that an address may use in the long run, and
+    ``burst`` the seconds that it may use at once."""
+
+    share: float
+    burst: float
+    max_addresses: int = MAX_ADDRESSES
+    _addresses: OrderedDict[str, TokenBucket] = field(factory=OrderedDict)
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def of(self, remote: str) -> TokenBucket | None:
+        """The account of the address in ``remote``, an address with or without a port. None for loopback."""
+        key = site_of(remote)
+        if key is None:
+            return None
+        account = self._addresses.get(key)
+        if account is None:
+            self._make_room()
+            account = self._addresses[key] = TokenBucket(self.share, self.burst)
+        self._addresses.move_to_end(key)
+        return account
+
+    def _make_room(self) -> None:
+        """Forget an account, if possible one without a debt: somebody may hope to be forgotten."""
+        if len(self._addresses) < self.max_addresses:
+            return
+        now = trio.current_time()
+        oldest = list(zip(range(FORGIVEN), self._addresses, strict=False))
+        key = next((key for _, key in oldest if not self._addresses[key].debt(now)), oldest[0][1])
+        del self._addresses[key]
+
+
+def site_of(remote: str) -> str | None:
+    """What stands for the address in the accounts: an IPv4 address, or the first 64 bits of an IPv6 address.
+
+    None for loopback and for what is no address.
+    """
+    host = remote.rpartition(":")[0].strip("[]") if remote.count(":") == 1 or remote.startswith("[") else remote
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            network = ipaddress.ip_network((address, IPV6_SITE), strict=False)
+            return None if address.is_loopback else str(network)
+        address = address.ipv4_mapped
+    return None if address.is_loopback else str(address)

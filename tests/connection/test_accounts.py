@@ -1,0 +1,122 @@
+"""Clients pay for the time of the event loop that they use, and others do not wait for them."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from gateway.connection.accounts import Account, Accounts, site_of
+from gateway.connection.rates import TokenBucket
+from gateway.ops.loop_time import LoopTime, payer, watch_steps
+from gateway.session.request_source import MOST_DEBT
+from tests.session.memory_gateway import open_rig
+
+STINGY = {"work_share": 0.01, "work_burst": 0.01}
+PING = b"\x89\x80\x00\x00\x00\x00"  # a masked ping without data (RFC 6455 section 5.2)
+
+
+@pytest.mark.parametrize(
+    ("remote", "site"),
+    [
+        ("203.0.113.7:4711", "203.0.113.7"),
+        ("203.0.113.7", "203.0.113.7"),
+        ("[2001:db8:1:2:3::4]:4711", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("[::ffff:203.0.113.7]:1", "203.0.113.7"),
+        ("[fe80::1%eth0]:1", "fe80::/64"),
+        ("127.0.0.1:4711", None),
+        ("[::1]:4711", None),
+        ("[::ffff:127.0.0.1]:1", None),
+        ("unknown", None),
+        ("memory", None),
+    ],
+)
+def test_an_address_stands_for_its_site(remote: str, site: str | None) -> None:
+    assert site_of(remote) == site
+
+
+async def test_the_debt_of_an_address_outlives_its_connections(autojump_clock: MockClock) -> None:
+    accounts = Accounts(share=0.5, burst=10)
+    first = Account(TokenBucket(0.1, 1), accounts.of("203.0.113.7:1"))
+    first.charge(12)
+    assert first.debt() == 110
+    del first
+    second = Account(TokenBucket(0.1, 1), accounts.of("203.0.113.7:2"))
+    assert second.debt() == 4
+    assert Account(TokenBucket(0.1, 1), accounts.of("203.0.113.8:2")).debt() == 0
+    await trio.sleep(4)
+    assert second.debt() == 0
+
+
+async def test_the_number_of_accounts_is_bounded_and_debts_are_not_forgotten_soon(autojump_clock: MockClock) -> None:
+    accounts = Accounts(share=0.5, burst=10, max_addresses=100)
+    debtor = accounts.of("203.0.113.7")
+    assert debtor is not None
+    debtor.charge(1000, trio.current_time())
+    for number in range(500):
+        accounts.of(f"198.51.{number // 250}.{number % 250}")
+    assert len(accounts) == 100
+    assert accounts.of("203.0.113.7") is debtor
+
+
+async def test_a_step_is_charged_to_the_payer_of_its_task_and_of_those_that_it_starts() -> None:
+    account, used = Account(TokenBucket(1, 0)), [0.0]
+    task = trio.lowlevel.current_task()
+
+    class Nobody:
+        def slow_step(self, seconds: float) -> None: ...
+
+    instrument = LoopTime(Nobody(), used=lambda: used[0])
+    tasks: list[trio.lowlevel.Task] = []
+
+    async def child() -> None:
+        tasks.append(trio.lowlevel.current_task())
+
+    token = payer.set(account)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(child)
+    payer.reset(token)
+    for of, seconds in ((task, 7.0), (tasks[0], 3.0)):
+        instrument.after_io_wait(0)
+        instrument.before_task_step(of)
+        used[0] += seconds
+        instrument.after_task_step(of)
+    assert 2.9 < account.debt() <= 3
+
+
+async def test_a_busy_client_is_served_later_and_others_at_once(autojump_clock: MockClock) -> None:
+    async with open_rig(**STINGY) as rig, watch_steps(rig.gateway.metrics):
+        ada, ben = await rig.joined("ada", "ben")
+        await trio.sleep(100)
+        begun = trio.current_time()
+        for _ in range(200):
+            await ada.request("ping")
+        asked = trio.current_time()
+        await ben.ok("ping")
+        assert trio.current_time() == asked
+        with trio.fail_after(600):
+            while len([frame for frame in ada.frames if frame["type"] == "ok"]) < 200:
+                await trio.sleep(0.1)
+        assert trio.current_time() - begun > 0.2
+
+
+async def test_a_client_that_floods_pings_is_read_later(autojump_clock: MockClock) -> None:
+    async with open_rig(**STINGY) as rig, watch_steps(rig.gateway.metrics):
+        (ada,) = await rig.joined("ada")
+        begun = trio.current_time()
+        for _ in range(20):
+            await ada.stream.send_all(50 * PING)
+        await ada.request("ping")
+        with trio.fail_after(600):
+            while not any(frame["type"] == "ok" for frame in ada.frames):
+                await trio.sleep(0.1)
+        assert trio.current_time() - begun > 0.2
+
+
+async def test_a_client_with_a_debt_that_it_can_never_pay_is_closed_with_4429(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        [connection] = rig.gateway.connections.values()
+        assert connection.account is not None
+        connection.account.charge(1 + 0.1 * MOST_DEBT + 0.2)
+        await ada.request("ping")
+        assert await ada.wait_closed() == 4429
