@@ -23,6 +23,7 @@ from gateway.connection.accounts import Account, Accounts
 from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.rates import TokenBucket
+from gateway.connection.unread import UnreadBudget
 from gateway.media_objects import convert
 from gateway.ops import plane_watch
 from gateway.ops.log import new_reference
@@ -69,10 +70,12 @@ class Gateway:
     seats: dict[str, Seat] = field(factory=dict, init=False)
     channels: Channels = field(init=False)
     accounts: Accounts = field(init=False)
+    unread: UnreadBudget = field(init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
     log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.unread = UnreadBudget(self.config.unread_bytes)
         self.accounts = Accounts(self.config.address_work_share, self.config.address_work_burst)
         self.channels = Channels(
             self.config, self.metrics, self.log, self.connections, self._choose_plane, self._microseconds
@@ -119,7 +122,7 @@ class Gateway:
         config = self.config
         account = Account(TokenBucket(config.work_share, config.work_burst), self.accounts.of(remote))
         connection = Connection(
-            config, self.metrics, log, self.new_reference, name=name, remote=remote, account=account
+            config, self.metrics, log, self.new_reference, name=name, remote=remote, account=account, unread=self.unread
         )
         self.connections[name] = connection
         token = payer.set(account)
@@ -127,6 +130,7 @@ class Gateway:
             yield connection
         finally:
             self.forget_connection(connection)
+            connection.forget_unread()
             payer.reset(token)
 
     def forget_connection(self, connection: Connection) -> None:

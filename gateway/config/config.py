@@ -190,6 +190,10 @@ class Config:
     """Maximum number of messages from one client that wait for their turn."""
     inbox_bytes: int = field(default=4 * 1024**2, validator=_between(limits.MAX_REQUEST_BYTES))
     """Maximum size of all messages from one client that wait for their turn, in bytes."""
+    unread_bytes: int = field(default=64 * 1024**2, validator=_between(1024**2))
+    """Maximum size of all that clients have sent and no session has read. Past it, the largest client is closed."""
+    message_backlog_bytes: int = field(default=256 * 1024, validator=_between(1024))
+    """Size of all messages that wait for one client, in bytes, from which on it gets no more messages of others."""
     request_rate: float = field(default=100, validator=_between(1, 1_000_000))
     """Maximum number of requests from one client per second, in the long run."""
     request_burst: int = _count(2048)

@@ -19,11 +19,12 @@ from gateway.connection.end_reasons import EndReason
 from gateway.connection.liveness import Liveness
 from gateway.connection.outbox import Frame, Outbox
 from gateway.connection.shielded import open_shielded_nursery
+from gateway.connection.unread import UnreadBudget, UnreadShare
 from gateway.connection.websocket import SEND_ERRORS, SharedStream, accept, end_reason_of
 from protocol.errors import CloseCode
 
 UNFINISHED_MESSAGE_FACTOR = 8
-"""A client may send this many times ``max_message_bytes`` before it completes a message."""
+"""A client may send this many times the size of a message before it completes one."""
 LAST_READ_SECONDS = 0.25
 """After a failed send, the reader has this long to find out why the client went."""
 
@@ -37,6 +38,10 @@ class Owner(Protocol):
     def media_heard_at(self) -> Callable[[], float]: ...
     @property
     def debt(self) -> float: ...
+    @property
+    def max_message_bytes(self) -> int: ...
+    @property
+    def unread(self) -> UnreadBudget: ...
     def receive(self, attachment: "Attachment", text: str, size: int) -> None: ...
     def attachment_ended(self, attachment: "Attachment", end_reason: EndReason, *, broken: bool) -> None: ...
     def attachment_failed(self, attachment: "Attachment", errors: ExceptionGroup[Exception]) -> None: ...
@@ -60,18 +65,21 @@ class Attachment:
     outbox: Outbox = field(init=False)
     websocket: WebSocketConnection = field(init=False)
     closed: trio.Event = field(factory=trio.Event)
+    _unread: UnreadShare = field(init=False)
     _accepted: bool = False
     _tasks: trio.CancelScope = field(factory=trio.CancelScope)
     _goodbye: trio.CancelScope = field(factory=trio.CancelScope)
     _reported: trio.Event = field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
+        self._unread = UnreadShare(self.owner.unread, lambda: self.report(end_reasons.TOO_BIG))
         self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age)
         self.shared = SharedStream(
             self.stream,
-            UNFINISHED_MESSAGE_FACTOR * self.config.max_message_bytes,
+            lambda: UNFINISHED_MESSAGE_FACTOR * self.owner.max_message_bytes,
             lambda: self.report(end_reasons.TOO_BIG),
             lambda: self.owner.debt,
+            self._unread.change,
         )
 
     @asynccontextmanager
@@ -122,6 +130,7 @@ class Attachment:
         finally:
             # The session may live on for long over another socket, and its task keeps this object.
             self.shared.release()
+            self._unread.close()
             self.outbox.discard()
             self.closed.set()
             if self._accepted:
@@ -140,7 +149,7 @@ class Attachment:
             self.shared.bytes_since_message = 0
             if isinstance(message, bytes):
                 self.report(end_reasons.NOT_TEXT)
-            elif (size := len(message.encode())) > self.config.max_message_bytes:
+            elif (size := len(message.encode())) > self.owner.max_message_bytes:
                 self.report(end_reasons.TOO_BIG)
             else:
                 self.owner.receive(self, message, size)

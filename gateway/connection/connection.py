@@ -6,6 +6,7 @@ resumes its session over another socket. Leaving :func:`open_connection` ends th
 client still gets its goodbye after the scope of its session was cancelled.
 """
 
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import NoReturn
@@ -24,6 +25,7 @@ from gateway.connection.liveness import no_media
 from gateway.connection.outbox import Frame, Outbox
 from gateway.connection.rates import ErrorBudget, TokenBucket
 from gateway.connection.replay_log import ReplayLog
+from gateway.connection.unread import UnreadBudget, UnreadShare
 from gateway.ops.log import new_reference
 from gateway.ops.metrics import Metrics
 from protocol import limits
@@ -32,6 +34,8 @@ from protocol.errors import ErrorCode
 from protocol.events import Closing
 from protocol.responses import Error, Ok
 
+STRANGER_BYTES = 32 * 1024
+"""Maximum size of a message of a client that has not joined: a token, metadata and names fit."""
 RESUMES_PER_SECOND = 1
 RESUMES_AT_ONCE = 20
 """How often a session may change its socket, in the long run and at once."""
@@ -48,8 +52,8 @@ class Connection:
 
     ``end_reason`` and ``ended_at`` are the first reason and its time. ``reference`` finds a failure in the log.
     ``broadcast_budget`` bounds the messages that the client causes to other clients, ``resume_budget`` its changes of
-    the socket. ``account`` pays for the time that the client's tasks use. ``media_heard_at`` returns the time of the
-    session's last media.
+    the socket. ``account`` pays for the time that the client's tasks use. ``unread`` bounds the bytes of all clients
+    that nobody has read. ``media_heard_at`` returns the time of the session's last media.
     """
 
     config: Config
@@ -67,8 +71,10 @@ class Connection:
     ended_at: float | None = None
     reference: str | None = None
     account: Account | None = None
+    unread: UnreadBudget = field(factory=lambda: UnreadBudget(sys.maxsize))
     media_heard_at: Callable[[], float] = no_media
     inbox: Inbox = field(init=False)
+    _unread: UnreadShare = field(init=False)
     broadcast_budget: TokenBucket = field(init=False)
     resume_budget: TokenBucket = field(init=False)
     _errors: ErrorBudget = field(init=False)
@@ -82,7 +88,8 @@ class Connection:
         self.broadcast_budget = TokenBucket(self.config.message_rate, self.config.message_burst)
         self.resume_budget = TokenBucket(RESUMES_PER_SECOND, RESUMES_AT_ONCE)
         self._errors = ErrorBudget(self.config.error_budget, self.config.error_window)
-        self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes)
+        self._unread = UnreadShare(self.unread, lambda: self.end(end_reasons.RATE_LIMITED))
+        self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes, self._unread.change)
 
     # Ending the connection.
 
@@ -94,6 +101,16 @@ class Connection:
             self.scope.cancel()
             self._wait_is_over.set()
             self.log.info("client disconnected", why=end_reason.text)
+
+    @property
+    def max_message_bytes(self) -> int:
+        """How large a message may be. Strangers have little to say."""
+        config = self.config
+        return config.max_message_bytes if self.in_session else min(STRANGER_BYTES, config.max_message_bytes)
+
+    def forget_unread(self) -> None:
+        """Nobody reads the inbox any more."""
+        self._unread.close()
 
     @property
     def debt(self) -> float:

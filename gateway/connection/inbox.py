@@ -1,9 +1,14 @@
 """The messages that a client has sent and its session has not read yet, bounded by count and by bytes."""
 
 from collections import deque
+from collections.abc import Callable
 
 import trio
 from attrs import define, field, frozen
+
+
+def _uncounted(_: int) -> None:
+    pass
 
 
 @frozen
@@ -21,10 +26,14 @@ class ReceivedMessage:
 
 @define(eq=False)
 class Inbox:
-    """A queue between the task that always reads the WebSocket and the session, which reads it when it is free."""
+    """A queue between the task that always reads the WebSocket and the session, which reads it when it is free.
+
+    ``count`` learns by how many bytes it has grown or shrunk.
+    """
 
     max_messages: int
     max_bytes: int
+    count: Callable[[int], object] = _uncounted
     size: int = 0
     _queue: deque[ReceivedMessage] = field(factory=deque)
     _filled: trio.Event = field(factory=trio.Event)
@@ -34,7 +43,7 @@ class Inbox:
         if len(self._queue) >= self.max_messages or self.size + message.size > self.max_bytes:
             return False
         self._queue.append(message)
-        self.size += message.size
+        self._grow(message.size)
         self._filled.set()
         return True
 
@@ -45,12 +54,16 @@ class Inbox:
             self._filled = trio.Event()
             await self._filled.wait()
         message = self._queue.popleft()
-        self.size -= message.size
+        self._grow(-message.size)
         return message
 
     def take_all(self) -> list[ReceivedMessage]:
         """Take all messages out, the oldest first."""
         messages = list(self._queue)
         self._queue.clear()
-        self.size = 0
+        self._grow(-self.size)
         return messages
+
+    def _grow(self, by: int) -> None:
+        self.size += by
+        self.count(by)

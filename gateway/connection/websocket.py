@@ -43,19 +43,22 @@ class SharedStream(trio.abc.Stream):
     """The client's stream, which trio-websocket and the connection share. Only the connection closes it.
 
     ``last_received_at`` is the time of the last bytes. ``bytes_since_message`` counts the bytes since the last whole
-    message. If there are more than ``max_unfinished``, the stream calls ``overflow``. No other limit counts empty
-    fragments, which also use memory. ``debt`` tells for how many seconds the client should not cause more work.
+    message, and ``count`` learns by how many they have changed. If there are more than ``max_unfinished()``, the stream
+    calls ``overflow``. No other limit counts empty fragments, which also use memory. ``debt`` tells for how many
+    seconds the client should not cause more work.
     """
 
     def __init__(
         self,
         stream: trio.abc.Stream,
-        max_unfinished: int,
+        max_unfinished: Callable[[], int],
         overflow: Callable[[], None],
-        debt: Callable[[], float] = lambda: 0.0,
+        debt: Callable[[], float] = float,
+        count: Callable[[int], object] = int,
     ) -> None:
         self.last_received_at = trio.current_time()
-        self.bytes_since_message = 0
+        self._unfinished = 0
+        self._count = count
         self._max_unfinished = max_unfinished
         self._overflow = overflow
         self._debt = debt
@@ -116,9 +119,18 @@ class SharedStream(trio.abc.Stream):
             self._is_opening = False
             return data
         self.bytes_since_message += len(data)
-        if self.bytes_since_message > self._max_unfinished:
+        if self.bytes_since_message > self._max_unfinished():
             self._overflow()
         return data
+
+    @property
+    def bytes_since_message(self) -> int:
+        return self._unfinished
+
+    @bytes_since_message.setter
+    def bytes_since_message(self, size: int) -> None:
+        by, self._unfinished = size - self._unfinished, size
+        self._count(by)
 
     def reset_on_close(self) -> None:
         """Drop unsent bytes when the stream closes, and reset the TCP connection."""
@@ -132,7 +144,8 @@ class SharedStream(trio.abc.Stream):
 
     def release(self) -> None:
         """Refuse further reading, and forget whom to tell of an overflow."""
-        self._released, self._overflow, self._debt = True, _do_nothing, float
+        self._released, self._overflow, self._debt, self._count = True, _do_nothing, float, int
+        self._max_unfinished = lambda: 0
 
     async def send_close_frame(self, code: int) -> None:
         """Send a close frame (RFC 6455 section 5.5.1) if none was sent, and read until the client closes its side.

@@ -217,7 +217,9 @@ def message(session: Session, data: SendMessage) -> Delivered:
         receivers = [members[user_id] for user_id in dict.fromkeys(data.to) if user_id in members]
     frame = Frame.of(MessageReceived(sender.user_id, data.data))
     session.spend_broadcast(1 + frame.size * len(receivers) // MESSAGE_BYTES_PER_TOKEN)
-    return Delivered(sum(receiver.send(frame) for receiver in receivers))
+    # What a member says must not endanger another one who reads slowly. `delivered` tells how many got it.
+    limit = session.gateway.config.message_backlog_bytes
+    return Delivered(sum(receiver.send(frame) for receiver in receivers if receiver.connection.backlog < limit))
 
 
 @handler

@@ -1,5 +1,7 @@
 """Clients pay for the time of the event loop that they use, and others do not wait for them."""
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -10,7 +12,7 @@ from gateway.ops.loop_time import LoopTime, payer, watch_steps
 from gateway.session.request_source import MOST_DEBT
 from tests.session.memory_gateway import open_rig
 
-STINGY = {"work_share": 0.01, "work_burst": 0.01}
+STINGY: dict[str, Any] = {"work_share": 0.01, "work_burst": 0.01}
 PING = b"\x89\x80\x00\x00\x00\x00"  # a masked ping without data (RFC 6455 section 5.2)
 
 

@@ -38,7 +38,7 @@ CLOSE_FRAME = b"\x88\x02\x03\xe8"
 def shared_stream() -> tuple[SharedStream, MemoryReceiveStream]:
     """Return a stream as the gateway has it, and the bytes that the client gets."""
     sending, sent = memory_stream_one_way_pair()
-    return SharedStream(trio.StapledStream(sending, memory_stream_one_way_pair()[1]), 1000, lambda: None), sent
+    return SharedStream(trio.StapledStream(sending, memory_stream_one_way_pair()[1]), lambda: 1000, lambda: None), sent
 
 
 async def test_nothing_is_sent_behind_a_close_frame() -> None:
@@ -97,7 +97,7 @@ async def test_frames_that_the_socket_takes_in_parts_arrive_whole_and_once() -> 
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     client = await trio.open_tcp_stream("127.0.0.1", listeners[0].socket.getsockname()[1])
     async with client, await listeners[0].accept() as accepted, listeners[0]:
-        shared = SharedStream(PrefixedStream(accepted, b""), 1000, lambda: None)
+        shared = SharedStream(PrefixedStream(accepted, b""), lambda: 1000, lambda: None)
         received = bytearray()
         with trio.fail_after(10):
             async with trio.open_nursery() as nursery:

@@ -62,7 +62,7 @@ async def test_bytes_that_arrive_at_the_deadline_count(autojump_clock: MockClock
 
 
 def shared_over(stream: trio.abc.ReceiveStream) -> SharedStream:
-    return SharedStream(trio.StapledStream(memory_stream_one_way_pair()[0], stream), 1000, lambda: None)
+    return SharedStream(trio.StapledStream(memory_stream_one_way_pair()[0], stream), lambda: 1000, lambda: None)
 
 
 def pinging(nursery: trio.Nursery, pings: list[float]) -> Outbox:

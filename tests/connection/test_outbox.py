@@ -18,7 +18,7 @@ def frame(text: str, size: int | None = None) -> Frame:
 
 
 async def note_when_stuck(outbox: Outbox, times: list[float]) -> None:
-    shared = SharedStream(memory_stream_pair()[0], 1000, lambda: None)
+    shared = SharedStream(memory_stream_pair()[0], lambda: 1000, lambda: None)
     assert await Liveness(shared, outbox, ping_interval=1000, ping_timeout=1000).wait_gone() is end_reasons.TOO_SLOW
     times.append(trio.current_time())
 

@@ -1,12 +1,14 @@
 """How a connection handles the frames of a client, well-formed or not."""
 
 import json
+from contextlib import suppress
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
+from gateway.connection.connection import STRANGER_BYTES
 from tests.session.memory_gateway import RawClient, open_rig, send_transport
 
 LIMIT = 256 * 1024
@@ -27,33 +29,58 @@ async def test_a_binary_frame_closes_with_1003(autojump_clock: MockClock) -> Non
         assert ada.frames[-1]["data"]["code"] == 1003
 
 
-async def test_a_message_as_large_as_allowed_is_read(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize(("joins", "limit"), [(True, LIMIT), (False, STRANGER_BYTES)])
+async def test_a_message_as_large_as_allowed_is_read(autojump_clock: MockClock, joins: bool, limit: int) -> None:
     async with open_rig() as rig:
-        client = await rig.connect()
-        await client.raw(message_of(LIMIT))
+        client = (await rig.joined("ada"))[0] if joins else await rig.connect()
+        await client.raw(message_of(limit))
         assert (await client.next())["data"]["code"] == "unknown_type"
         assert client.closed is None
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "語"])
+@pytest.mark.parametrize(("joins", "limit"), [(True, LIMIT), (False, STRANGER_BYTES)])
 async def test_a_message_larger_than_allowed_closes_with_1009_counted_in_bytes(
-    autojump_clock: MockClock, letter: str
+    autojump_clock: MockClock, joins: bool, limit: int, letter: str
 ) -> None:
     async with open_rig() as rig:
-        client = await rig.connect()
-        await client.raw(message_of(LIMIT + 10, letter))
+        client = (await rig.joined("ada"))[0] if joins else await rig.connect()
+        await client.raw(message_of(limit + 10, letter))
         assert await client.wait_closed() == 1009
         assert client.frames[-1]["data"]["code"] == 1009
 
 
 async def test_a_message_far_larger_than_allowed_closes_with_1009_too(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
-        client = await rig.connect()
+        (client,) = await rig.joined("ada")
         with trio.move_on_after(1):
             await client.raw(message_of(4 * LIMIT))
         assert await client.wait_closed() == 1009
         await trio.sleep(1.1)
         rig.assert_empty()
+
+
+def begun(size: int) -> bytes:
+    """The first frame of a message, which never ends (RFC 6455 section 5.4)."""
+    return b"\x01\xfe" + size.to_bytes(2, "big") + bytes(4) + b"x" * size
+
+
+async def test_what_nobody_has_read_is_bounded_for_all_clients_together(autojump_clock: MockClock) -> None:
+    async with open_rig(unread_bytes=1024 * 1024) as rig:
+        honest = await rig.connect()
+        await honest.stream.send_all(begun(10_000))
+        strangers = [await rig.connect() for _ in range(30)]
+        for stranger in strangers:
+            with suppress(trio.BrokenResourceError):
+                await stranger.stream.send_all(begun(60_000))
+            await wait_all_tasks_blocked()
+            assert rig.gateway.unread.size <= 1024 * 1024
+        await trio.sleep(1)
+        closed = [stranger for stranger in strangers if stranger.closed is not None]
+        assert closed
+        assert {stranger.closed for stranger in closed} == {1009}
+        assert honest.closed is None
+    assert rig.gateway.unread.size == 0
 
 
 @pytest.mark.parametrize(

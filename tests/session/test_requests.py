@@ -352,3 +352,21 @@ async def test_equal_capabilities_are_kept_once_and_only_while_in_use(autojump_c
         await ben.close()
         await trio.sleep(1)
         assert gone() is None
+
+
+async def test_messages_do_not_endanger_a_member_who_reads_slowly(autojump_clock: MockClock) -> None:
+    async with open_rig(message_backlog_bytes=64 * 1024, message_rate=1000, message_burst=1000) as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        slow = next(
+            member for member in rig.gateway.channels.channels["lobby"].members.values() if member.user_id == "ben"
+        )
+        outbox = slow.connection.outbox
+        with trio.CancelScope() as scope:
+            # Nothing is sent to Ben while this holds the lock of his stream.
+            async with slow.connection.attachment.shared._sending:  # type: ignore[union-attr]
+                delivered = [(await ada.ok("message", to=["ben"], data="x" * 16_000))["delivered"] for _ in range(20)]
+                assert delivered == [1] * 5 + [0] * 15
+                assert outbox.size < 100 * 1024
+                scope.cancel()
+        assert (await ada.ok("message", to=["ben"], data=1))["delivered"] == 1
+        assert ben.closed is None
