@@ -53,7 +53,7 @@ class _Answer:
 @frozen
 class _Session:
     id: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @frozen

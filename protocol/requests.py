@@ -55,7 +55,7 @@ class Joined(OkData):
     router_rtp_capabilities: RtpCapabilities
     ice_servers: tuple[IceServer, ...]
     ping_interval_ms: Count
-    session_secret: SessionSecret
+    session_secret: SessionSecret = field(repr=False)
     epoch: Count
 
 
@@ -67,9 +67,9 @@ class Join(RequestData[Joined]):
     channel_id: ChannelId
     username: Username
     user_id: UserId | None = None
-    token: Token | None = None
+    token: Token | None = field(default=None, repr=False)
     metadata: Metadata = field(factory=dict)
-    session_secret: SessionSecret | None = None
+    session_secret: SessionSecret | None = field(default=None, repr=False)
 
 
 @frozen
@@ -126,7 +126,7 @@ class ResumeSession(RequestData[SessionResumed]):
     """
 
     session_id: ObjectId
-    session_secret: SessionSecret
+    session_secret: SessionSecret = field(repr=False)
     last_event: Count = 0
     last_answer: Count = 0
 

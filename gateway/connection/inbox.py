@@ -19,7 +19,7 @@ class ReceivedMessage:
     one was still waiting then.
     """
 
-    text: str
+    text: str = field(repr=False)  # may hold a token
     size: int
     answers: int = -1
 

@@ -28,8 +28,9 @@ class Frame:
     bytes.
     """
 
-    head: bytes
-    body: bytes
+    # Hidden, since a frame may hold the secret of a session.
+    head: bytes = field(repr=False)
+    body: bytes = field(repr=False)
     size: int
 
     @classmethod
