@@ -24,6 +24,8 @@ from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.rates import TokenBucket
 from gateway.connection.unread import UnreadBudget
+from gateway.identity.keys import load_keys
+from gateway.identity.tokens import Tokens
 from gateway.media_objects import convert
 from gateway.ops import plane_watch
 from gateway.ops.log import new_reference
@@ -53,6 +55,9 @@ class Gateway:
     connections by id, oldest first. ``ended_connections`` counts the ended ones. ``seats`` holds the channel and the
     member of each session by its id. Tests inject ``new_id`` (ids), ``new_secret`` (secrets of sessions),
     ``new_reference`` (references of failures) and ``utc_now`` (the time of day, in UTC), so that a run can be repeated.
+    ``tokens`` checks the tokens of clients. It is None if nobody needs one.
+
+    Raises :exc:`~gateway.identity.keys.KeyFileError`.
     """
 
     config: Config
@@ -72,11 +77,15 @@ class Gateway:
     accounts: Accounts = field(init=False)
     unread: UnreadBudget = field(init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
+    tokens: Tokens | None = field(init=False)
     log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.unread = UnreadBudget(self.config.unread_bytes)
         self.accounts = Accounts(self.config.address_work_share, self.config.address_work_burst)
+        config = self.config
+        keys = load_keys(config.token_keys)
+        self.tokens = Tokens(keys, config.token_audience, config.token_issuer, config.token_leeway) if keys else None
         self.channels = Channels(
             self.config, self.metrics, self.log, self.connections, self._choose_plane, self._microseconds
         )

@@ -19,6 +19,7 @@ from gateway.http.front_door import FrontDoor
 from gateway.http.media_streams import MediaStreams
 from gateway.http.routes import make_app
 from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
+from gateway.identity.keys import KeyFileError, load_keys
 from gateway.ops import garbage_collection, loop_time, loop_watch
 from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
@@ -115,6 +116,7 @@ async def open_server(
     Raises :exc:`StartError`.
     """
     metrics = Metrics()
+    _check_token_keys(config)
     async with AsyncExitStack() as stack:
         # Bind first, so that an occupied port raises outside of any nursery. Accept connections last.
         if listeners is None:
@@ -147,6 +149,14 @@ async def open_server(
             with trio.move_on_after(config.goodbye_timeout):
                 await front_door.wait_answered()
             connections.cancel_scope.cancel()
+
+
+def _check_token_keys(config: Config) -> None:
+    """Read the keys before any port opens. The gateway reads them for itself."""
+    try:
+        load_keys(config.token_keys)
+    except KeyFileError as error:
+        raise StartError(str(error)) from error
 
 
 def _serve_socket(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[None]]:

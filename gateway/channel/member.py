@@ -9,6 +9,7 @@ import sfu
 from gateway.channel.connection_quality import QualityMeter
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
+from gateway.identity.rights import EVERYBODY, Rights
 from protocol import limits
 from protocol.events import LeaveReason
 from protocol.vocabulary import Participant, ParticipantProducer, Source
@@ -35,13 +36,14 @@ class Member:
     ``secret`` proves that a socket belongs to the session. ``participant`` is the entry in the list. ``peer`` is the
     member's media while it has any. ``leaving_since`` is the time of its ``leave`` request. ``loudness`` is the recent
     loudness of its voice, from 0 to 1. ``quality`` is that of its connection. ``gone`` is set in the step that notifies
-    the others of its leave.
+    the others of its leave. ``rights`` says what the client may ask for.
     """
 
     session_id: str
     connection: Connection
     participant: Participant
     secret: str = field(default="", repr=False)
+    rights: Rights = EVERYBODY
     publications: dict[str, Publication] = field(factory=dict)
     peer: sfu.Peer | None = None
     leaving_since: float | None = None

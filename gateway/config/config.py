@@ -113,6 +113,14 @@ class Config:
 
     join_token: str | None = _secret()
     """Secret that every `join` must contain. Without it, everybody may join."""
+    token_keys: tuple[str, ...] = ()
+    """Files with keys (JSON Web Keys, PEM, or a secret). With a key, every `join` must carry a JSON Web Token."""
+    token_audience: str | None = field(default=None, validator=_not_empty)
+    """Name of this gateway, which every token must carry as `aud`. Without it, tokens with an audience are refused."""
+    token_issuer: str | None = field(default=None, validator=_not_empty)
+    """Name of the program that makes the tokens, which every token must carry as `iss`. Default: not checked."""
+    token_leeway: float = field(default=10, validator=_between(0, 300))
+    """Seconds by which the clocks of the gateway and of the maker of tokens may differ."""
     admin_token: str | None = _secret()
     """Bearer token for the moderation API under /api. Without it, /api answers 404."""
     allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
@@ -216,6 +224,8 @@ class Config:
     """Seconds for which a bad message counts against error_budget."""
 
     def __attrs_post_init__(self) -> None:
+        if self.token_keys and self.join_token is not None:
+            raise ValueError("set token_keys or join_token, not both: a join carries one token")
         if self.silence_timeout < self.disconnected_after:
             raise ValueError("silence_timeout must not be shorter than disconnected_after")
         if (last := self.media_port + self.plane_count - 1) > MAX_PORT:

@@ -13,6 +13,7 @@ import sfu
 import sfu.parameters
 from gateway.channel.member import Publication
 from gateway.connection.outbox import Frame
+from gateway.identity.rights import MESSAGE, PUBLISH, SUBSCRIBE
 from gateway.media_objects import convert, parameters_of, request_errors
 from gateway.session.session import Session
 from gateway.session.statistics import session_stats
@@ -48,35 +49,49 @@ MESSAGE_BYTES_PER_TOKEN = 65536
 """A message costs one token, plus one for every 64 KiB that it takes in all outboxes together."""
 
 Handler = Callable[[Session, Any], OkData]
+Needs = str | Callable[[Any], str] | None
+"""The grant that a request needs: a fixed one, one that depends on the ``data``, or None for every member."""
 HANDLERS: dict[type[RequestData[Any]], Handler] = {}
 """The handler of each class of request."""
+NEEDS: dict[type[RequestData[Any]], Needs] = {}
+"""The grant that each class of request needs."""
 
 _Function = TypeVar("_Function", bound=Handler)
 
 
-def handler(function: _Function) -> _Function:
-    """Register a function as the handler for the class of its argument ``data``.
+def handler(*, needs: Needs) -> Callable[[_Function], _Function]:
+    """Register a function as the handler for the class of its argument ``data``, and the grant that it needs.
 
     Raises ``TypeError`` if the function does not return the class that this request declares as its answer.
     """
-    types = get_type_hints(function)
-    if types["return"] is not OK_DATA[types["data"]]:
-        raise TypeError(f"{function.__name__} must return {OK_DATA[types['data']].__name__}")
-    HANDLERS[types["data"]] = function
-    return function
+
+    def register(function: _Function) -> _Function:
+        types = get_type_hints(function)
+        if types["return"] is not OK_DATA[types["data"]]:
+            raise TypeError(f"{function.__name__} must return {OK_DATA[types['data']].__name__}")
+        HANDLERS[types["data"]] = function
+        NEEDS[types["data"]] = needs
+        return function
+
+    return register
 
 
 def perform(session: Session, data: RequestData[Any]) -> OkData:
-    """Serve a request and return the ``data`` of its ``ok``. Raises :exc:`RequestError`."""
+    """Serve a request and return the ``data`` of its ``ok``. Raises :exc:`RequestError`.
+
+    This is the only place that checks grants.
+    """
     if isinstance(data, Join | ResumeSession):
         raise RequestError(ErrorCode.ALREADY_JOINED, "leave the channel first")
+    needs = NEEDS[type(data)]
+    session.require(needs(data) if callable(needs) else needs)
     return HANDLERS[type(data)](session, data)
 
 
 # Transports.
 
 
-@handler
+@handler(needs=lambda data: PUBLISH if data.direction == "send" else SUBSCRIBE)
 def create_transport(session: Session, data: CreateTransport) -> TransportCreated:
     with request_errors("rtpCapabilities"):
         transport = session.peer.create_transport(data.direction, _capabilities(data.rtp_capabilities))
@@ -88,7 +103,7 @@ def create_transport(session: Session, data: CreateTransport) -> TransportCreate
     )
 
 
-@handler
+@handler(needs=None)
 def connect_transport(session: Session, data: ConnectTransport) -> Done:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.dtls_parameters, sfu.parameters.DtlsParameters)
@@ -97,7 +112,7 @@ def connect_transport(session: Session, data: ConnectTransport) -> Done:
     return Done()
 
 
-@handler
+@handler(needs=None)
 def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
     session.require_own("transports", data.transport_id)
     with request_errors():
@@ -107,7 +122,7 @@ def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
 # Producers and consumers.
 
 
-@handler
+@handler(needs=lambda data: f"{PUBLISH}:{data.source}")
 def produce(session: Session, data: Produce) -> Produced:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.rtp_parameters, sfu.parameters.RtpParameters)
@@ -121,7 +136,7 @@ def produce(session: Session, data: Produce) -> Produced:
     return Produced(producer.id)
 
 
-@handler
+@handler(needs=SUBSCRIBE)
 def consume(session: Session, data: Consume) -> Consumed:
     session.require_own("transports", data.transport_id)
     owner, publication = session.channel.find_publication(data.producer_id)
@@ -149,12 +164,12 @@ def _capabilities(given: protocol.media.RtpCapabilities | None) -> sfu.parameter
     return None if given is None else convert(given, sfu.parameters.RtpCapabilities)
 
 
-@handler
+@handler(needs=None)
 def pause(session: Session, data: Pause) -> Done:
     return _set_paused(session, data, paused=True)
 
 
-@handler
+@handler(needs=None)
 def resume(session: Session, data: Resume) -> Done:
     return _set_paused(session, data, paused=False)
 
@@ -172,7 +187,7 @@ def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done
     return Done()
 
 
-@handler
+@handler(needs=None)
 def close(session: Session, data: Close) -> Done:
     with request_errors():
         if data.consumer_id is not None:
@@ -188,7 +203,7 @@ def close(session: Session, data: Close) -> Done:
     return Done()
 
 
-@handler
+@handler(needs=None)
 def set_layers(session: Session, data: SetLayers) -> Done:
     session.require_own("consumers", data.consumer_id)
     with request_errors():
@@ -196,7 +211,7 @@ def set_layers(session: Session, data: SetLayers) -> Done:
     return Done()
 
 
-@handler
+@handler(needs=None)
 def set_priority(session: Session, data: SetPriority) -> Done:
     session.require_own("consumers", data.consumer_id)
     with request_errors():
@@ -207,7 +222,7 @@ def set_priority(session: Session, data: SetPriority) -> Done:
 # Requests that concern no transport and no stream.
 
 
-@handler
+@handler(needs=MESSAGE)
 def message(session: Session, data: SendMessage) -> Delivered:
     """Send a message to all other members, or to the members in ``to``. A client may name itself."""
     members, sender = session.channel.members, session.member
@@ -222,7 +237,7 @@ def message(session: Session, data: SendMessage) -> Delivered:
     return Delivered(sum(receiver.send(frame) for receiver in receivers if receiver.connection.backlog < limit))
 
 
-@handler
+@handler(needs=None)
 def ping(session: Session, data: Ping) -> Done:
     log = session.member.connection.replay_log
     if log is not None and (data.last_event is not None or data.last_answer is not None):
@@ -230,6 +245,6 @@ def ping(session: Session, data: Ping) -> Done:
     return Done()
 
 
-@handler
+@handler(needs=None)
 def stats(session: Session, data: GetStats) -> Stats:
     return session_stats(session.peer, session.member)

@@ -3,7 +3,6 @@
 A session ends in the order of nesting in :func:`serve_sessions`. No other code keeps this order.
 """
 
-import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +16,8 @@ from gateway.connection.connection import Connection, open_connection
 from gateway.connection.liveness import no_media
 from gateway.connection.websocket import NotAcceptedError
 from gateway.gateway import Gateway
+from gateway.identity.tokens import TokenRefused
+from gateway.session.admission import AdmittedJoin, check_identity
 from gateway.session.handlers import perform
 from gateway.session.observer import MemberObserver
 from gateway.session.request_source import RequestSource
@@ -69,7 +70,7 @@ def _innermost(error: BaseException) -> str:
     return str(error)
 
 
-async def next_join(gateway: Gateway, connection: Connection, requests: RequestSource) -> Request:
+async def next_join(gateway: Gateway, connection: Connection, requests: RequestSource) -> AdmittedJoin:
     """Wait for a ``join`` that is allowed. End the connection when none comes in time.
 
     The time starts when the client connects, and again after each ``leave``.
@@ -85,11 +86,8 @@ async def next_join(gateway: Gateway, connection: Connection, requests: RequestS
                 connection.end(end_reasons.DRAINING)
             elif not gateway.carries_media:
                 connection.end(end_reasons.PLANE_STALLED)
-            elif not _is_token(gateway.config.join_token, request.data.token):
-                refuse(connection, request, ErrorCode.UNAUTHENTICATED, "the token is missing or wrong")
-                connection.end(end_reasons.UNAUTHENTICATED)
-            else:
-                return request
+            elif (admitted := try_to_admit(gateway, connection, request.id, request.data)) is not None:
+                return admitted
     assert in_time.cancelled_caught
     connection.end(end_reasons.NO_JOIN)
     return await connection.wait_end()
@@ -104,21 +102,30 @@ def try_to_resume(gateway: Gateway, connection: Connection, request: Request) ->
         connection.respond(Error.for_request(request.id, refused))
 
 
-def _is_token(expected: str | None, given: str | None) -> bool:
-    return expected is None or hmac.compare_digest(expected.encode(), (given or "").encode())
+def try_to_admit(gateway: Gateway, connection: Connection, request_id: int, join: Join) -> AdmittedJoin | None:
+    """Check who asks to join. Refuse and return None if the client may not. A wrong token also ends the connection."""
+    try:
+        return AdmittedJoin(request_id, join, check_identity(gateway, join))
+    except TokenRefused as refused:
+        connection.log.info("token refused", why=refused.why)
+        error = RequestError(ErrorCode.UNAUTHENTICATED, str(refused))
+        connection.respond(Error.for_request(request_id, error))
+        connection.end(end_reasons.UNAUTHENTICATED)
+    except RequestError as refused:
+        connection.respond(Error.for_request(request_id, refused))
+    return None
 
 
 @asynccontextmanager
-async def take_seat(gateway: Gateway, connection: Connection, request: Request) -> AsyncIterator[Seat]:
+async def take_seat(gateway: Gateway, connection: Connection, request: AdmittedJoin) -> AsyncIterator[Seat]:
     """Take the seat that a ``join`` asks for. Raises :exc:`RequestError` if that is impossible.
 
     Meanwhile the connection's log lines name the channel and the user.
     """
-    join = request.data
-    assert isinstance(join, Join)
-    user_id = join.user_id or gateway.new_id()
+    join, rights = request.data, request.rights
+    user_id = rights.user_id or join.user_id or gateway.new_id()
     participant = Participant(user_id, join.username, format_instant(gateway.utc_now()), join.metadata)
-    member = Member(gateway.new_id(), connection, participant, join.session_secret or gateway.new_secret())
+    member = Member(gateway.new_id(), connection, participant, join.session_secret or gateway.new_secret(), rights)
 
     def welcome(channel: Channel) -> None:
         connection.begin_session(request.id)

@@ -33,6 +33,11 @@ class Session:
                 raise RequestError(ErrorCode.FORBIDDEN, f"this is not one of your {table}")
         raise RequestError(ErrorCode.NOT_FOUND, f"none of your {table} has this id")
 
+    def require(self, grant: str | None) -> None:
+        """Check that the client has a grant. Raises ``forbidden`` if not, and if its token has expired."""
+        if grant is not None:
+            self.member.rights.require(grant, self.gateway.utc_now().timestamp())
+
     def spend_broadcast(self, cost: int = 1) -> None:
         """Charge a broadcast to the client, so that its messages leave room for those of others. Raises
         :exc:`RequestError` if the client has sent too many."""

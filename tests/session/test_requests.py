@@ -38,7 +38,7 @@ def test_every_request_but_those_of_the_session_itself_has_a_handler() -> None:
 def test_a_handler_that_returns_another_class_than_the_request_declares_is_refused() -> None:
     with pytest.raises(TypeError, match="ping must return Done"):
 
-        @handler
+        @handler(needs=None)
         def ping(session: Session, data: Ping) -> Delivered:
             return Delivered(0)
 
