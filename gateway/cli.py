@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,6 +15,7 @@ from cyclopts.config import Dict, Env
 from gateway.config import SETTINGS, Config
 from gateway.config.file import ConfigError, closest_name, read_config_file
 from gateway.config.text import show_config
+from gateway.identity.rights import USUAL_GRANTS
 from gateway.ops.log import configure
 from gateway.ops.log_writer import non_blocking_stderr
 
@@ -39,6 +41,8 @@ def _default(value: Any) -> str | None:
 
 
 Settings = Annotated[Config, Parameter(name="*", negative_iterable=(), consume_multiple=True, show_default=_default)]
+HiddenSettings = Annotated[Config, Parameter(name="*", negative_iterable=(), consume_multiple=True, show=False)]
+_SEVERAL: Final = Parameter(negative_iterable=(), consume_multiple=True, show_default=" ".join)
 ConfigFile = Annotated[Path | None, Parameter(name="--config")]
 
 app = App(
@@ -93,6 +97,57 @@ def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
         print(show_config(settings), flush=True)
     except BrokenPipeError:  # `sfu-gateway config | head` closes the pipe early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+@app.command
+def token(
+    settings: HiddenSettings = _DEFAULTS,
+    *,
+    channel: Annotated[tuple[str, ...], _SEVERAL],
+    user: str,
+    can: Annotated[tuple[str, ...], _SEVERAL] = USUAL_GRANTS,
+    expires_in: float = 3600,
+    kid: str | None = None,
+    config: ConfigFile = None,
+) -> int:
+    """Make a token for one user, and print it.
+
+    The settings token_keys, token_audience and token_issuer count, from the
+    command line, the environment or the file, as for serve.
+
+    Parameters
+    ----------
+    channel
+        Channels that the user may join. A * at the end stands for any characters.
+    user
+        The user id.
+    can
+        Grants: publish or publish:SOURCE, subscribe, message, watch, moderate.
+    expires_in
+        Seconds for which the token is valid.
+    kid
+        Id of the key. Default: the first key that can sign.
+    config
+        Path of the configuration file, in TOML.
+    """
+    from gateway.identity.issuing import IssueError, make_token, signing_key
+    from gateway.identity.keys import KeyFileError, load_keys
+
+    try:
+        made = make_token(
+            signing_key(load_keys(settings.token_keys), kid),
+            user,
+            channel,
+            can,
+            now=time.time(),
+            lifetime=expires_in,
+            audience=settings.token_audience,
+            issuer=settings.token_issuer,
+        )
+    except (IssueError, KeyFileError) as error:
+        return _fail(str(error), _USAGE_ERROR)
+    print(made)
     return 0
 
 
