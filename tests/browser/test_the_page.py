@@ -172,11 +172,16 @@ def test_a_name_from_a_link_is_changed_to_one_that_the_gateway_accepts(invite: I
     assert ada.page.locator(".who").inner_text() == f"Ada {'x' * 60} (you)"
 
 
-def test_a_required_token_comes_from_the_link_or_from_the_person(chromium: Chromium, tmp_path: Path) -> None:
+def test_the_person_enters_a_required_token(chromium: Chromium, tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log", "--join-token", "open sesame") as guarded:
         ada, ben = (Person.new_in(chromium.browser.new_context(), guarded.url, name) for name in ("Ada", "Ben"))
-        ada.joins("cave", token="open sesame")
-        ben.opens("cave")
+        ada.opens("cave")
+        ada.presses("join")
+        ada.has_focus_on("token")
+        ada.page.keyboard.type("open sesame")
+        ada.page.keyboard.press("Enter")
+        ada.sees_together(1, within=5)
+        ben.opens("cave", token="open sesame")  # a token in an address counts for nothing
         ben.presses("join")
         ben.has_focus_on("token")
         ben.page.keyboard.type("open barley")

@@ -27,11 +27,10 @@ export function channelIn(path: string): string | undefined {
   }
 }
 
-/** The options in a link's query: `name`, `user`, `token`, `mic=0`, `camera=0` and, at a kiosk, `join=1`. */
+/** The options in a link's query: `name`, `user`, `mic=0`, `camera=0` and, at a kiosk, `join=1`. None is a secret. */
 export interface LinkOptions {
   readonly name?: string | undefined;
   readonly userId?: string | undefined;
-  readonly token?: string | undefined;
   readonly join: boolean;
   /** False if the link switches it off. Otherwise the person decides. */
   readonly microphone?: false | undefined;
@@ -44,7 +43,6 @@ export function linkOptionsIn(search: string): LinkOptions {
   return {
     name: query.get("name") ?? undefined,
     userId: query.get("user") ?? undefined,
-    token: query.get("token") ?? undefined,
     join: query.has("join") && query.get("join") !== "0",
     microphone: off("mic"),
     camera: off("camera"),

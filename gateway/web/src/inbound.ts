@@ -248,7 +248,7 @@ export class Inbound {
     this.#publish();
     if (consumerId !== undefined) this.#context.signalling.request("close", { consumerId }).catch(() => undefined);
     // `unsupported` means no common codec, and that will not change.
-    const isHopeless = error instanceof RequestError && error.code === "unsupported";
+    const isHopeless = error instanceof RequestError && (error.code === "unsupported" || error.code === "forbidden");
     if (!isHopeless) this.#retryLater(entry);
   }
 

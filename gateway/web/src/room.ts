@@ -19,6 +19,7 @@ import { Views } from "./views";
 const SETTLED_MS = 10_000;
 /** Longest wait for the answer to `leave`. The connection is closed after it in any case. */
 const LEAVE_TIMEOUT_MS = 2_000;
+const UNAUTHENTICATED = 4401;
 
 export interface JoinOptions {
   readonly channelId: string;
@@ -154,6 +155,12 @@ export class Room {
   /** Join again with the last options, and perhaps with another token. */
   joinAgain(token = this.#options?.token): void {
     if (this.#options) this.join({ ...this.#options, token });
+  }
+
+  /** Use another token from the next `join` on. If the gateway rejected the last one, join again at once. */
+  useToken(token: string): void {
+    if (this.#options) this.#options = { ...this.#options, token };
+    if (this.#state.phase === "ended" && this.#state.ended?.code === UNAUTHENTICATED) this.joinAgain(token);
   }
 
   /** Start the next attempt now. */

@@ -64,6 +64,13 @@ function troubleWords(trouble: Trouble, devices: readonly LocalDevice[]): Troubl
   return { ...TROUBLE[trouble](devices), trouble, devices };
 }
 
+/** Why the gateway rejected a token. It says more only about tokens that it has known. */
+export function wrongTokenWords(reason: string): string {
+  if (reason === "the token has expired") return "This token has expired.";
+  if (reason === "the token is not valid yet") return "This token is not valid yet.";
+  return "This token is not the right one.";
+}
+
 /** Why the call is over. The page does not rejoin unless the person asks for it. */
 export function endedWords({ code, reason, wasJoined }: WhyEnded): Words {
   if (reason === UNSUPPORTED) {

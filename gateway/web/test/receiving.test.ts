@@ -176,9 +176,9 @@ describe("receiving", () => {
     expect(heardAndSeen(now())).toEqual(["ada camera"]);
   });
 
-  it("does not ask twice if there is no common codec", async () => {
+  it.each(["unsupported", "forbidden"])("does not ask twice after the answer %s", async (code) => {
     const gateway = new FakeGateway();
-    gateway.answers.consume = () => new FakeError("unsupported");
+    gateway.answers.consume = () => new FakeError(code);
     await join([participant("ada", ["camera"])], gateway);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(gateway.socket.asked("consume")).toHaveLength(1);

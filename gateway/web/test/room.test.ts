@@ -447,6 +447,35 @@ describe("a gateway that asks for a token", () => {
     expect(gateway.socket.asked("join")).toMatchObject([{ token: "secret" }]);
     expect(browser.asked).toEqual(["audio+video", "audio+video"]);
   });
+
+  it("joins again at once if the gateway rejected the last token and the surrounding page gives another one", async () => {
+    const { room, gateway } = setUp();
+    gateway.answers.join = () => new FakeError("unauthenticated");
+    room.join({ ...ADA, token: "old" });
+    await settle();
+    delete gateway.answers.join;
+    room.useToken("new");
+    await settle();
+    expect(room.getState().phase).toBe("joined");
+    expect(gateway.socket.asked("join")).toMatchObject([{ token: "new" }]);
+  });
+
+  it("starts nothing because of a token that comes at another time", async () => {
+    const { room, gateway, browser } = setUp();
+    room.useToken("early");
+    await settle();
+    expect(room.getState().phase).toBe("idle");
+    room.join({ ...ADA, token: "old" });
+    await settle();
+    room.useToken("later");
+    await settle();
+    expect(gateway.sockets).toHaveLength(1);
+    expect(browser.asked).toEqual(["audio+video"]);
+    gateway.socket.lose(4500);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await settle();
+    expect(gateway.sockets[1]?.sent[0]?.data).toMatchObject({ token: "later" });
+  });
 });
 
 describe("news", () => {

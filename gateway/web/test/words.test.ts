@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { LocalState, Trouble } from "../src/localMedia";
-import { blockedWords, endedWords, troubles, waitingWords } from "../src/words";
+import { blockedWords, endedWords, troubles, waitingWords, wrongTokenWords } from "../src/words";
 
 function local(microphone?: Trouble, camera?: Trouble, screen?: Trouble): LocalState {
   const device = (trouble?: Trouble) => ({ status: "off" as const, trouble });
@@ -9,6 +9,13 @@ function local(microphone?: Trouble, camera?: Trouble, screen?: Trouble): LocalS
 }
 
 const ended = (code: number, wasJoined = true) => ({ code, reason: "", wasJoined });
+
+describe("a rejected token", () => {
+  it("is wrong, unless the gateway says that it has known it", () => {
+    expect(wrongTokenWords("the token is missing or wrong")).toBe("This token is not the right one.");
+    expect(wrongTokenWords("the token has expired")).toBe("This token has expired.");
+  });
+});
 
 describe("a trouble with devices", () => {
   it("that both devices share is reported once", () => {

@@ -2,6 +2,7 @@ import { useCallback, useEffect, useState } from "react";
 
 import { channelIn, isKiosk, linkOptionsIn, pathOf } from "../address";
 import { showToTests } from "../debug";
+import { listenForToken } from "../embedding";
 import { useRoom } from "../hooks/useRoom";
 import { asUsername, isChannel } from "../names";
 import { recall } from "../remembered";
@@ -16,7 +17,7 @@ export function App() {
   const { room, state } = useRoom();
   const [linkOptions] = useState(() => linkOptionsIn(location.search));
   const [channelId, setChannelId] = useState(() => channelIn(location.pathname));
-  const [token, setToken] = useState(linkOptions.token);
+  const [token, setToken] = useState<string>();
 
   const join = useCallback(
     (options: FormOptions) => {
@@ -56,10 +57,19 @@ export function App() {
     room.joinAgain(entered);
   };
 
+  useEffect(
+    () =>
+      listenForToken(window, (given) => {
+        setToken(given);
+        room.useToken(given);
+      }),
+    [room],
+  );
+
   if (state.phase === "idle") return <JoinForm channelId={channelId} linkOptions={linkOptions} onJoin={join} />;
   if (state.phase === "ended" && state.ended) {
     const { ended } = state;
-    if (ended.code === UNAUTHENTICATED) return <TokenForm isWrong={token !== undefined} onToken={joinWithToken} onBack={() => room.leave()} />;
+    if (ended.code === UNAUTHENTICATED) return <TokenForm isWrong={token !== undefined} reason={ended.reason} onToken={joinWithToken} onBack={() => room.leave()} />;
     return <EndedPage ended={ended} onAgain={() => room.joinAgain()} onBack={() => room.leave()} />;
   }
   return <VideoCall room={room} state={state} onLeave={() => room.leave()} />;

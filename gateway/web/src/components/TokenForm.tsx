@@ -1,16 +1,19 @@
 import { useEffect, useRef, useState, type FormEvent } from "react";
 
 import { LIMITS } from "../protocol";
+import { wrongTokenWords } from "../words";
 
 interface TokenFormProps {
   /** The gateway rejected the token that was given. */
   isWrong: boolean;
+  /** What the gateway said about it. */
+  reason: string;
   onToken(token: string): void;
   onBack(): void;
 }
 
 /** Asks for the token that this gateway requires. */
-export function TokenForm({ isWrong, onToken, onBack }: TokenFormProps) {
+export function TokenForm({ isWrong, reason, onToken, onBack }: TokenFormProps) {
   const [token, setToken] = useState("");
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
@@ -43,7 +46,7 @@ export function TokenForm({ isWrong, onToken, onBack }: TokenFormProps) {
           />
           {isWrong && (
             <small id="token-hint" className="wrong" role="alert">
-              This token is not the right one.
+              {wrongTokenWords(reason)}
             </small>
           )}
         </label>
