@@ -100,6 +100,15 @@ async def test_nobody_takes_the_seat_of_another_user_with_an_own_token(autojump_
         assert await anna.ok("ping") == {}
 
 
+async def test_the_owner_of_a_token_takes_its_own_seat_again(autojump_clock: MockClock, key: str) -> None:
+    # The token proves the user id, so no secret of the older session is needed.
+    async with open_rig(token_keys=(key,)) as rig:
+        former = await joined(rig)
+        await joined(rig)
+        assert await former.wait_closed() == 4409
+        assert list(rig.gateway.channels.channels["lobby"].members) == ["anna"]
+
+
 @pytest.mark.parametrize(
     ("allowed", "channel", "may"),
     [
