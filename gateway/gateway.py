@@ -47,6 +47,12 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _tokens_of(config: Config) -> Tokens | None:
+    if not config.token_keys:
+        return None
+    return Tokens(load_keys(config.token_keys), config.token_audience, config.token_issuer, config.token_leeway)
+
+
 @define(eq=False)
 class Gateway:
     """The configuration, routers, channels and open connections.
@@ -83,9 +89,7 @@ class Gateway:
     def __attrs_post_init__(self) -> None:
         self.unread = UnreadBudget(self.config.unread_bytes)
         self.accounts = Accounts(self.config.address_work_share, self.config.address_work_burst)
-        config = self.config
-        keys = load_keys(config.token_keys)
-        self.tokens = Tokens(keys, config.token_audience, config.token_issuer, config.token_leeway) if keys else None
+        self.tokens = _tokens_of(self.config)
         self.channels = Channels(
             self.config, self.metrics, self.log, self.connections, self._choose_plane, self._microseconds
         )

@@ -226,6 +226,8 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if self.token_keys and self.join_token is not None:
             raise ValueError("set token_keys or join_token, not both: a join carries one token")
+        if not self.token_keys and (self.token_audience or self.token_issuer):
+            raise ValueError("token_audience and token_issuer need token_keys, or nobody checks them")
         if self.silence_timeout < self.disconnected_after:
             raise ValueError("silence_timeout must not be shorter than disconnected_after")
         if (last := self.media_port + self.plane_count - 1) > MAX_PORT:

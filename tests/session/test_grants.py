@@ -274,6 +274,13 @@ async def test_a_gateway_with_an_unusable_key_does_not_start(tmp_path: Path) -> 
             pass
 
 
+def test_settings_of_tokens_without_a_key_do_not_leave_the_gateway_open() -> None:
+    with pytest.raises(ValueError, match="need token_keys"):
+        Config(token_audience="calls")
+    with pytest.raises(ValueError, match="need token_keys"):
+        Config(token_issuer="us")
+
+
 def test_one_field_cannot_carry_two_kinds_of_tokens(key: str) -> None:
     with pytest.raises(ValueError, match="token_keys or join_token, not both"):
         Config(token_keys=(key,), join_token="sesame")
