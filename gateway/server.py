@@ -285,6 +285,7 @@ def _allow_many_files(config: Config) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = config.max_connections + config.max_http_connections + config.max_media_streams * config.media_tcp
+    http = config.max_http_connections + config.max_half_open_connections
+    wanted = config.max_connections + http + config.max_media_streams * config.media_tcp
     if hard != resource.RLIM_INFINITY and hard < wanted:
         log.warning("the limit of open files is below the limit of connections", open_files=hard, connections=wanted)

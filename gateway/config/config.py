@@ -170,7 +170,9 @@ class Config:
     max_connections: int = _count(10_000)
     """Maximum number of WebSocket connections at a time."""
     max_http_connections: int = _count(1_000)
-    """Maximum number of other TCP connections at a time."""
+    """Maximum number of HTTP requests that the gateway answers at a time. Health checks do not count."""
+    max_half_open_connections: int = _count(1_000)
+    """Maximum number of TCP connections whose request has not arrived yet. A newer one closes the oldest."""
     max_media_streams: int = _count(8_000)
     """Maximum number of TCP connections that carry media, at a time. Browsers open some for each transport."""
     max_request_head_bytes: int = field(default=40 * 1024, validator=_between(1024, 1024**2))

@@ -1,5 +1,9 @@
 """The entrance of the TCP port: it reads one request of each connection and routes it.
 
+A connection waits for its request in one pool (``max_half_open_connections``) and for its response in another
+(``max_http_connections``). Health checks need no place in the second. So a gateway whose pools are full still answers
+its orchestrator, which would kill it otherwise.
+
 An upgrade on ``/ws`` becomes a WebSocket client. Every other request gets one HTTP response, and the connection closes.
 A connection that does not begin like HTTP may become a media stream. No connection, and no exception in one, affects
 another connection or the server.
@@ -8,7 +12,7 @@ another connection or the server.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 import trio
@@ -16,10 +20,12 @@ from starlette.types import ASGIApp
 
 from gateway.config import Config
 from gateway.http import asgi
-from gateway.http.http1 import ClientGone, Exchange, HttpError, NotHttp
+from gateway.http.half_open import Displaced, HalfOpen
+from gateway.http.http1 import ClientGone, Exchange, HttpError, NotHttp, has_body
 from gateway.http.media_streams import MediaStreams
 from gateway.http.prefixed_stream import PrefixedStream
 from gateway.http.refusal_log import RefusalLog
+from gateway.http.routes import HEALTH_PATHS
 from gateway.http.upgrade import check_upgrade, handshake_of
 from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.log import new_reference
@@ -29,6 +35,11 @@ from protocol.limits import PATH
 log = structlog.get_logger(__name__)
 
 _RETRY_AFTER = (b"retry-after", b"5")
+_MOST_HEALTH_ANSWERS: Final = 100
+"""The most health checks that are being answered. An answer fits into the empty buffer of its socket and waits for
+nobody, so this bound is never near."""
+_HEALTH_SECONDS: Final = 1
+"""The longest time that the answer to a health check may take."""
 
 
 class ServeWebSocket(Protocol):
@@ -38,11 +49,12 @@ class ServeWebSocket(Protocol):
 
 
 class FrontDoor:
-    """Serves the connections of the TCP port.
+    """Serves the connections of one TCP port.
 
-    ``clients`` counts the tasks that serve WebSockets, ``http_connections`` all other open connections. A session that
-    went on over another WebSocket has two of these tasks. So ``count_sessions`` returns the number that
-    ``max_connections`` limits. By default this is ``clients``.
+    ``clients`` counts the tasks that serve WebSockets, ``half_open`` holds the connections without a request, and
+    ``http_connections`` counts the requests that are being answered. A session that went on over another WebSocket has
+    two of the tasks. So ``count_sessions`` returns the number that ``max_connections`` limits. By default this is
+    ``clients``.
     """
 
     def __init__(
@@ -63,7 +75,9 @@ class FrontDoor:
         self._last_client_left = trio.Event()
         self.clients = 0
         self._count_sessions = count_sessions or (lambda: self.clients)
+        self.half_open = HalfOpen(config.max_half_open_connections)
         self.http_connections = 0
+        self._health_answers = 0
         self._open_responses = 0
         self._last_response_sent = trio.Event()
         self.accepts_clients = True
@@ -90,7 +104,8 @@ class FrontDoor:
     async def serve(self, stream: trio.abc.Stream, remote: str) -> None:
         """Serve one TCP connection to its end. ``remote`` names it in the log. Never raises ``Exception``."""
         try:
-            if upgrade := await self._serve_first(stream, remote):
+            upgrade = await self._serve_first(stream, remote)
+            if upgrade:
                 with self._client_counted():
                     await self._serve_client(PrefixedStream(stream, upgrade), remote)
         except* (ClientGone, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
@@ -134,30 +149,71 @@ class FrontDoor:
 
     async def _serve_request(self, exchange: Exchange, remote: str) -> bool:
         """Answer one request, or return True if it asks for a WebSocket."""
-        if self.http_connections >= self._config.max_http_connections:
-            refusal = HttpRefusal.TOO_MANY_CONNECTIONS
-            await self._refuse(exchange, _unavailable("too many connections", refusal), remote)
+        refusal = None
+        try:
+            with self.half_open.place():
+                if not await exchange.read_head():
+                    return False
+            path = asgi.split_target(exchange.request)[0]
+            if path == PATH:
+                self._check_client(exchange)
+                return True
+            if path in HEALTH_PATHS and not has_body(exchange.request):
+                await self._answer_health(exchange, remote)
+                return False
+        except Displaced:
+            await self._turn_away(exchange, remote)
             return False
+        except HttpError as error:
+            refusal = error
+        await self._answer(exchange, refusal, remote)
+        return False
+
+    async def _turn_away(self, exchange: Exchange, remote: str) -> None:
+        """Close a connection that a newer one displaced."""
+        error = _unavailable("too many connections wait for their request", HttpRefusal.HALF_OPEN)
+        if exchange.head_begun:
+            await self._refuse(exchange, error, remote)
+        else:  # A browser would take this answer for that of its next request on a spare connection.
+            self._record(error, remote)
+
+    async def _answer(self, exchange: Exchange, refusal: HttpError | None, remote: str) -> None:
+        """Answer a request in the pool of HTTP connections, with this refusal if there is one."""
+        if self.http_connections >= self._config.max_http_connections:
+            # A short answer, which waits for nobody, so that it needs no place. A refusal may quote the client.
+            full = _unavailable("too many connections", HttpRefusal.TOO_MANY_CONNECTIONS)
+            await self._refuse(exchange, full, remote)
+            return
         self.http_connections += 1
         try:
             try:
-                if not await exchange.read_head():
-                    return False
-                if asgi.split_target(exchange.request)[0] == PATH:
-                    self._check_client(exchange)
-                    return True
+                if refusal is not None:
+                    raise refusal
                 await self._respond(exchange, remote)
             except HttpError as error:
                 await self._refuse(exchange, error, remote)
             await exchange.linger()
-            return False
         finally:
             self.http_connections -= 1
 
+    async def _answer_health(self, exchange: Exchange, remote: str) -> None:
+        """Answer a health check outside the pool of HTTP connections. Raises :exc:`HttpError`."""
+        if self._health_answers >= _MOST_HEALTH_ANSWERS:
+            raise _unavailable("too many health checks", HttpRefusal.TOO_MANY_CONNECTIONS)
+        self._health_answers += 1
+        try:
+            with trio.move_on_after(_HEALTH_SECONDS):
+                await self._respond(exchange, remote)
+        finally:
+            self._health_answers -= 1
+
     async def _refuse(self, exchange: Exchange, error: HttpError, remote: str) -> None:
+        self._record(error, remote)
+        await exchange.refuse(error)
+
+    def _record(self, error: HttpError, remote: str) -> None:
         if error.refusal is not None:
             self._refusals.record(error.refusal, error.status, error.message, remote)
-        await exchange.refuse(error)
 
     def _check_client(self, exchange: Exchange) -> None:
         """Check that the request may become a WebSocket. Raises :exc:`HttpError`."""

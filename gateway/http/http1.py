@@ -87,6 +87,11 @@ class Exchange:
         return self._request
 
     @property
+    def head_begun(self) -> bool:
+        """Whether a byte of the request has come."""
+        return bool(self._head)
+
+    @property
     def response_begun(self) -> bool:
         """Whether the head of a response is sent, so that no other response is possible."""
         return self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
@@ -222,6 +227,13 @@ class Exchange:
                 await self._stream.send_eof()
             while left > 0 and (data := await self._stream.receive_some(_PIECE)):
                 left -= len(data)
+
+
+def has_body(request: h11.Request) -> bool:
+    """Whether a request announces a body (RFC 9112 section 6.3)."""
+    if _header(request, b"transfer-encoding"):
+        return True
+    return int(_header(request, b"content-length") or b"0") > 0
 
 
 def _too_large(most: int) -> HttpError:

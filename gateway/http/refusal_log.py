@@ -23,6 +23,7 @@ _SETTINGS: Final = {
     HttpRefusal.ORIGIN: "allowed_origins",
     HttpRefusal.HEAD_TOO_LARGE: "max_request_head_bytes",
     HttpRefusal.BODY_TOO_LARGE: "max_request_body_bytes",
+    HttpRefusal.HALF_OPEN: "max_half_open_connections",
     HttpRefusal.TOO_MANY_CONNECTIONS: "max_http_connections",
     HttpRefusal.FULL: "max_connections",
 }

@@ -38,6 +38,7 @@ _SECURITY_HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 _Answer = Callable[[Request], Response]
 
 

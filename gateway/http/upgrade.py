@@ -14,7 +14,7 @@ from wsproto.events import RejectConnection, Request
 from wsproto.utilities import RemoteProtocolError
 
 from gateway.config.origins import parse_origin
-from gateway.http.http1 import HttpError
+from gateway.http.http1 import HttpError, has_body
 from protocol.limits import PATH, SUBPROTOCOL
 
 
@@ -46,7 +46,7 @@ def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
             f"{PATH} is for WebSockets only (RFC 6455), subprotocol {SUBPROTOCOL}",
             [(b"upgrade", b"websocket")],
         )
-    if names.get(b"transfer-encoding") or int(names.get(b"content-length", b"0")):
+    if has_body(request):
         raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake must have no body")
     if request.http_version < b"1.1":
         raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1")

@@ -13,6 +13,7 @@ class HttpRefusal(StrEnum):
     TOO_SLOW = "too_slow"
     HEAD_TOO_LARGE = "head_too_large"
     BODY_TOO_LARGE = "body_too_large"
+    HALF_OPEN = "half_open"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     FULL = "full"
     DRAINING = "draining"

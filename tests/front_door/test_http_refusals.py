@@ -116,21 +116,19 @@ async def test_a_full_gateway_is_logged_with_the_setting_of_the_limit(
         await first.send_all(upgrade())
         assert await first.receive_some() == b"in"
         assert parse(await door.raw(upgrade())).status == 503
-        silent = [memory_stream_pair() for _ in range(2)]
-        for _, each in silent:
-            nursery.start_soon(door.front.serve, each, "somewhere:2")
-        await trio.testing.wait_all_tasks_blocked()
-        assert parse(await door.raw(request())).status == 503
-        for client, _ in silent:
-            await client.aclose()
-        await trio.testing.wait_all_tasks_blocked()
         door.front.accepts_clients = False
         assert parse(await door.raw(upgrade())).status == 503
+        slow = [memory_stream_pair() for _ in range(2)]
+        for client, each in slow:
+            nursery.start_soon(door.front.serve, each, "somewhere:2")
+            await client.send_all(request("/", "POST", {"Content-Length": "1"}))
+        await trio.testing.wait_all_tasks_blocked()
+        assert parse(await door.raw(request())).status == 503
         nursery.cancel_scope.cancel()
     assert [(line["reason"], line.get("setting")) for line in refused(log)] == [
         ("full", "max_connections"),
-        ("too_many_connections", "max_http_connections"),
         ("draining", None),
+        ("too_many_connections", "max_http_connections"),
     ]
     assert happened(door) == {"full": 1, "too_many_connections": 1, "draining": 1}
 

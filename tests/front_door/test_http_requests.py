@@ -56,7 +56,7 @@ async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
 
 
 async def test_a_request_in_absolute_form_means_its_path() -> None:
-    assert (await Door().ask(request("http://x/there?q=1"))).text == "GET /there q=1 0"
+    assert (await Door().ask(request("http://localhost/there?q=1"))).text == "GET /there q=1 0"
 
 
 async def test_an_http_1_0_client_gets_an_answer() -> None:
@@ -79,16 +79,16 @@ async def test_a_response_to_head_has_the_length_and_no_body() -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost x\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: five\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n",
-        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET http: HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: five\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http: HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"CONNECT x:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
 async def test_an_unreadable_request_gets_400_in_words(data: bytes) -> None:
@@ -186,15 +186,16 @@ async def test_a_client_that_still_sends_gets_its_refusal_before_the_close(
 
 async def test_connections_are_limited_and_the_next_one_gets_503(autojump_clock: MockClock) -> None:
     door = Door(Config(max_http_connections=2))
-    silent = [memory_stream_pair() for _ in range(2)]
+    slow = [memory_stream_pair() for _ in range(2)]
     async with trio.open_nursery() as nursery:
-        for _, server in silent:
+        for client, server in slow:
             nursery.start_soon(door.front.serve, server, "somewhere:1")
+            await client.send_all(request("/", "POST", {"Content-Length": "1"}))
         await trio.testing.wait_all_tasks_blocked()
         answer = await door.ask(request())
         assert answer.status == 503
         assert answer.headers["retry-after"] == "5"
-        for client, _ in silent:
+        for client, _ in slow:
             await client.aclose()
     assert (await door.ask(request())).status == 200
 

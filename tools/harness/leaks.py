@@ -46,6 +46,7 @@ def count_resources(world: World, *, objects: bool = False) -> ResourceCounts:
             "connections": len(gateway.connections),
             "channels": len(gateway.channels.channels),
             "clients at the front door": world.server.front_door.clients,
+            "half-open connections": len(world.server.front_door.half_open),
             "requests at the front door": world.server.front_door.http_connections,
             "peers": len(router.directory.peers),
             "transports": len(router.directory.transports),
