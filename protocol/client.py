@@ -261,7 +261,7 @@ def _reason(error: BaseException) -> str:
 async def connect_over(
     stream: trio.abc.Stream,
     *,
-    host: str = "gateway",
+    host: str = "localhost",
     path: str = limits.PATH,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     event_buffer: int = DEFAULT_EVENT_BUFFER,

@@ -14,6 +14,7 @@ import attrs
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
+from gateway.config.hosts import parse_host
 from gateway.config.origins import MAX_PORT, parse_origin
 from protocol import limits
 from protocol.requests import IceServer
@@ -78,6 +79,15 @@ def _origins(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> Non
             raise ValueError(f"{attribute.name} must hold {wanted}, {hint}, not {origin!r}") from None
 
 
+def _hosts(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
+    for host in value:
+        try:
+            parse_host(host)
+        except ValueError:
+            hint = "without a scheme, a port or a pattern, and with xn--… for letters that are not ASCII"
+            raise ValueError(f"{attribute.name} must hold names like call.example.org, {hint}, not {host!r}") from None
+
+
 @frozen(kw_only=True)
 class Config:
     """The addresses, timeouts and limits of one gateway.
@@ -89,6 +99,8 @@ class Config:
     """Address or name on which the gateway listens for HTTP and WebSocket connections."""
     port: int = field(default=8080, validator=_PORT)
     """TCP port for HTTP and WebSocket connections. 0 picks a free port."""
+    allowed_hosts: tuple[str, ...] = field(default=(), validator=_hosts)
+    """Names under which clients reach the gateway, such as call.example.org. Loopback names and addresses need none."""
 
     media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty, metadata={_MEDIA: "hosts"})
     """Addresses or names on which the gateway listens for media. Default: 127.0.0.1 and one network address."""

@@ -19,8 +19,10 @@ import trio
 from starlette.types import ASGIApp
 
 from gateway.config import Config
+from gateway.config.hosts import AllowedHosts
 from gateway.http import asgi
 from gateway.http.half_open import Displaced, HalfOpen
+from gateway.http.host_check import check_host
 from gateway.http.http1 import ClientGone, Exchange, HttpError, NotHttp, has_body
 from gateway.http.media_streams import MediaStreams
 from gateway.http.prefixed_stream import PrefixedStream
@@ -72,6 +74,7 @@ class FrontDoor:
         self._metrics = metrics
         self._media_streams = media_streams
         self._refusals = RefusalLog(metrics)
+        self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host))
         self._last_client_left = trio.Event()
         self.clients = 0
         self._count_sessions = count_sessions or (lambda: self.clients)
@@ -155,6 +158,7 @@ class FrontDoor:
                 if not await exchange.read_head():
                     return False
             path = asgi.split_target(exchange.request)[0]
+            check_host(exchange.request, self._allowed_hosts)
             if path == PATH:
                 self._check_client(exchange)
                 return True

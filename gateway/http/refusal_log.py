@@ -20,6 +20,7 @@ _LINES_PER_SECOND: Final = 0.1
 _MAX_CHARACTERS: Final = 300
 
 _SETTINGS: Final = {
+    HttpRefusal.HOST: "allowed_hosts",
     HttpRefusal.ORIGIN: "allowed_origins",
     HttpRefusal.HEAD_TOO_LARGE: "max_request_head_bytes",
     HttpRefusal.BODY_TOO_LARGE: "max_request_body_bytes",

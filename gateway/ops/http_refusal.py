@@ -8,6 +8,7 @@ class HttpRefusal(StrEnum):
 
     MALFORMED = "malformed"
     UNAUTHORIZED = "unauthorized"
+    HOST = "host"
     ORIGIN = "origin"
     NOT_A_WEBSOCKET = "not_a_websocket"
     TOO_SLOW = "too_slow"

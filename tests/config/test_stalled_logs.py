@@ -26,7 +26,7 @@ PROMPTLY = 10.0
 COMMAND = (sys.executable, "-m", "gateway")
 SERVE = (*COMMAND, "serve", "--media-port", "0", "--log-format", "json")
 UPGRADE = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 

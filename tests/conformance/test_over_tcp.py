@@ -22,7 +22,7 @@ async def connected(server: Server, user: str) -> AsyncIterator[RawClient]:
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
         wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
-        client = RawClient(await wrap(nursery, stream, "gateway", "/ws", subprotocols=[SUBPROTOCOL]), stream)
+        client = RawClient(await wrap(nursery, stream, "localhost", "/ws", subprotocols=[SUBPROTOCOL]), stream)
         nursery.start_soon(client.read)
         await client.join(user)
         yield client

@@ -20,7 +20,7 @@ from gateway.server import Server
 from protocol.limits import SUBPROTOCOL
 
 UPGRADE_HEADERS = {
-    "Host": "meet.example.org",
+    "Host": "localhost",
     "Connection": "Upgrade",
     "Upgrade": "websocket",
     "Sec-WebSocket-Version": "13",
@@ -66,7 +66,11 @@ def parse(received: bytes, method: str = "GET") -> Answer:
 
 
 def request(
-    target: str = "/", method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"", host: str = "x"
+    target: str = "/",
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    host: str = "localhost",
 ) -> bytes:
     """Make the bytes of a request with exactly these headers and a Host."""
     lines = {"Host": host, **(headers or {})}
@@ -161,7 +165,9 @@ async def drip(stream: trio.abc.SendStream, data: bytes, every: float) -> None:
 async def open_websocket(nursery: trio.Nursery, stream: trio.abc.Stream) -> trio_websocket.WebSocketConnection:
     """Do the client's side of the handshake on this stream."""
     wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
-    websocket: trio_websocket.WebSocketConnection = await wrap(nursery, stream, "x", "/ws", subprotocols=[SUBPROTOCOL])
+    websocket: trio_websocket.WebSocketConnection = await wrap(
+        nursery, stream, "localhost", "/ws", subprotocols=[SUBPROTOCOL]
+    )
     return websocket
 
 

@@ -70,7 +70,7 @@ def test_a_second_ctrl_c_ends_the_gateway_at_once() -> None:
         host, _, port = line_about(process, "listening")["url"].removeprefix("http://").rpartition(":")
         with socket.create_connection((host, int(port))) as client:
             client.sendall(
-                b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )
             assert client.recv(4096).startswith(b"HTTP/1.1 101 ")

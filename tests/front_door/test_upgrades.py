@@ -8,6 +8,9 @@ from gateway.config import Config
 from protocol.limits import SUBPROTOCOL
 from tests.front_door.memory_front_door import Clients, Door, parse, request, upgrade
 
+NAMED = Config(allowed_hosts=("meet.example.org", "abcdef"))
+"""A gateway whose hosts are the names in these tests, so that only the check of the origin decides."""
+
 
 async def test_an_upgrade_is_passed_on_with_its_whole_handshake() -> None:
     door = Door()
@@ -29,7 +32,7 @@ async def test_a_frame_that_does_not_wait_for_the_answer_is_refused_not_lost() -
     "data",
     [
         upgrade("/ws?channel=a"),
-        upgrade("http://meet.example.org/ws"),
+        upgrade("http://localhost/ws"),
         upgrade(Connection="keep-alive, Upgrade"),
         upgrade(Upgrade="WebSocket"),
         upgrade(Sec_WebSocket_Protocol=SUBPROTOCOL),
@@ -120,7 +123,7 @@ async def test_another_version_of_websocket_gets_the_supported_one() -> None:
     ],
 )
 async def test_a_page_from_the_gateways_own_host_may_connect(origin: str, host: str) -> None:
-    assert (await Door().raw(upgrade(Origin=origin, Host=host))).startswith(b"HTTP/1.1 204 ")
+    assert (await Door(NAMED).raw(upgrade(Origin=origin, Host=host))).startswith(b"HTTP/1.1 204 ")
 
 
 @pytest.mark.parametrize(
@@ -142,15 +145,14 @@ async def test_a_page_from_the_gateways_own_host_may_connect(origin: str, host: 
         ("https://meet.example.org https://evil.example", "meet.example.org"),
         ("https://meet.example.org.", "meet.example.org"),
         ("http://[::1]", "[::2]"),
-        ("http://[::1", "[::1"),
-        ("https://", ""),
+        ("http://[::1", "[::1]"),
+        ("https://", "meet.example.org"),
         ("chrome-extension://abcdef", "abcdef"),
         ("file://", "meet.example.org"),
-        ("file://", ""),
     ],
 )
 async def test_a_page_from_elsewhere_gets_403_in_words(origin: str, host: str) -> None:
-    door = Door()
+    door = Door(NAMED)
     answer = await door.ask(upgrade(Origin=origin, Host=host))
     assert answer.status == 403
     assert "may not connect" in answer.text
@@ -162,7 +164,7 @@ async def test_configured_origins_may_connect_and_no_others() -> None:
     assert (await door.raw(upgrade(Origin="https://Other.example"))).startswith(b"HTTP/1.1 204 ")
     assert (await door.raw(upgrade(Origin=None))).startswith(b"HTTP/1.1 204 ")
     assert (await door.ask(upgrade(Origin="https://third.example"))).status == 403
-    assert (await door.ask(upgrade(Origin="https://own.example", Host="own.example"))).status == 403
+    assert (await door.ask(upgrade(Origin="https://127.0.0.1", Host="127.0.0.1"))).status == 403
 
 
 @pytest.mark.parametrize(

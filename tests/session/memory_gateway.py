@@ -167,7 +167,7 @@ async def connect_client(
 ) -> RawClient:
     """Open a WebSocket over this stream.  Without ``read``, a test starts :meth:`RawClient.read`."""
     wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
-    client = RawClient(await wrap(nursery, stream, "gateway", "/ws", subprotocols=subprotocols), stream)
+    client = RawClient(await wrap(nursery, stream, "localhost", "/ws", subprotocols=subprotocols), stream)
     if read:
         nursery.start_soon(client.read)
     return client

@@ -77,7 +77,7 @@ async def test_an_upgrade_that_takes_too_long_is_given_up(autojump_clock: MockCl
     async with open_rig() as rig:
         ours, theirs = memory_stream_pair()
         rig.nursery.start_soon(rig.serve, theirs)
-        await ours.send_all(b"GET /ws HTTP/1.1\r\nHost: gateway\r\n")
+        await ours.send_all(b"GET /ws HTTP/1.1\r\nHost: localhost\r\n")
         await trio.sleep(9.9)
         assert rig.serving == 1
         await trio.sleep(0.2)

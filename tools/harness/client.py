@@ -89,7 +89,7 @@ class HarnessClient:
         wrap: Any = trio_websocket.wrap_client_stream  # trio-websocket's annotations allow only sockets
         with trio.move_on_after(PATIENCE), suppress(*_CLOSED, trio_websocket.HandshakeError):
             websocket: trio_websocket.WebSocketConnection = await wrap(
-                self.tasks, stream, "gateway", PATH, subprotocols=[SUBPROTOCOL]
+                self.tasks, stream, "localhost", PATH, subprotocols=[SUBPROTOCOL]
             )
             return websocket
         return None  # the handshake has no timeout of its own
