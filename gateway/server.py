@@ -17,7 +17,7 @@ from gateway.config import Config
 from gateway.gateway import Gateway
 from gateway.http.front_door import FrontDoor
 from gateway.http.media_streams import MediaStreams
-from gateway.http.routes import make_app
+from gateway.http.routes import make_app, make_metrics_app
 from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
 from gateway.identity.keys import KeyFileError, load_keys
 from gateway.ops import garbage_collection, loop_time, loop_watch
@@ -52,14 +52,15 @@ MakeGateway = Callable[[Config, Sequence[sfu.Router], Metrics], Gateway]
 class Server:
     """One running gateway.
 
-    ``url`` is the address for browsers, empty without listeners. ``media_addresses`` are the hosts and ports of the
-    media sockets.
+    ``url`` is the address for browsers, empty without listeners. ``metrics_url`` is that of the port for metrics, empty
+    without one. ``media_addresses`` are the hosts and ports of the media sockets.
     """
 
     config: Config
     gateway: Gateway
     front_door: FrontDoor
     url: str
+    metrics_url: str
     media_addresses: tuple[tuple[str, int], ...]
 
     async def serve_stream(self, stream: trio.abc.Stream, remote: str = "memory") -> None:
@@ -109,9 +110,9 @@ async def open_server(
 ) -> AsyncIterator[Server]:
     """Run a gateway for as long as the block runs. Leaving the block ends every client in bounded time.
 
-    Without ``listeners``, the gateway opens the TCP port of ``config``. With an empty sequence it has no TCP port and
-    serves only :meth:`Server.serve_stream`. The other arguments replace parts of the gateway, for tests and other
-    programs.
+    Without ``listeners``, the gateway opens the TCP port of ``config``. With an empty sequence it has no TCP port for
+    clients and serves only :meth:`Server.serve_stream`. The other arguments replace parts of the gateway, for tests and
+    other programs.
 
     Raises :exc:`StartError`.
     """
@@ -120,23 +121,28 @@ async def open_server(
     async with AsyncExitStack() as stack:
         # Bind first, so that an occupied port raises outside of any nursery. Accept connections last.
         if listeners is None:
-            listeners = await _open_listeners(config)
-        for listener in listeners:
-            stack.push_async_callback(trio.aclose_forcefully, listener)
+            listeners = await _open_listeners(config.host, config.port)
+        _close_at_exit(stack, listeners)
+        for_metrics: Sequence[trio.SocketListener] = ()
+        if config.metrics_port is not None:
+            for_metrics = await _open_listeners(config.metrics_host, config.metrics_port)
+        _close_at_exit(stack, for_metrics)
         routers = [await _enter_router(stack, settings, open_router) for settings in config.media_of_planes]
         gateway = make_gateway(config, routers, metrics)
         metrics.watch(gateway.channels, *routers)
         for router in routers:
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
         front_door = _make_front_door(config, gateway, metrics, serve_client)
-        url = url_of(listeners[0]) if listeners else ""
+        url, metrics_url = (url_of(found[0]) if found else "" for found in (listeners, for_metrics))
         media = tuple(address for router in routers for address in router.context.addresses)
-        server = Server(config, gateway, front_door, url, media)
+        server = Server(config, gateway, front_door, url, metrics_url, media)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
-            if listeners:
-                accept = partial(trio.serve_listeners, handler_nursery=connections)
-                await accepting.start(accept, _serve_socket(front_door), list(listeners))
+            metrics_door = FrontDoor(config, make_metrics_app(metrics, lambda: front_door.is_ready), None, metrics)
+            for door, found in ((front_door, listeners), (metrics_door, for_metrics)):
+                if found:
+                    accept = partial(trio.serve_listeners, handler_nursery=connections)
+                    await accepting.start(accept, _serve_socket(door), list(found))
             # Close in this order. End every session, so that each client gets its goodbye. Stop the background tasks
             # and the listeners: until now they have answered /readyz. Finish the begun responses. Cancel every other
             # connection.
@@ -157,6 +163,11 @@ def _check_token_keys(config: Config) -> None:
         load_keys(config.token_keys)
     except KeyFileError as error:
         raise StartError(str(error)) from error
+
+
+def _close_at_exit(stack: AsyncExitStack, listeners: Sequence[trio.SocketListener]) -> None:
+    for listener in listeners:
+        stack.push_async_callback(trio.aclose_forcefully, listener)
 
 
 def _serve_socket(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[None]]:
@@ -181,11 +192,11 @@ async def _enter_router(stack: AsyncExitStack, settings: sfu.MediaSettings, open
         raise StartError(f"cannot open the media port on {where} (UDP): {_reason_text(error)}{hint}") from error
 
 
-async def _open_listeners(config: Config) -> Sequence[trio.SocketListener]:
+async def _open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
     try:
-        return await open_listeners(config.host, config.port)
+        return await open_listeners(host, port)
     except (OSError, UnicodeError) as error:
-        where = show_address((config.host, config.port))
+        where = show_address((host, port))
         raise StartError(f"cannot listen on {where} (TCP): {_reason_text(error)}") from error
 
 
@@ -227,7 +238,8 @@ async def serve(
             loop_watch.watch_loop([router.context.plane for router in server.gateway.routers], exit_at_once),
         ):
             _warm_up(server.gateway)
-            log.info("listening", url=server.url, media=", ".join(map(show_address, server.media_addresses)))
+            also = {"metrics": server.metrics_url} if server.metrics_url else {}
+            log.info("listening", url=server.url, media=", ".join(map(show_address, server.media_addresses)), **also)
             task_status.started(server)
             number = await anext(signals)
             log.info(
@@ -286,6 +298,7 @@ def _allow_many_files(config: Config) -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     http = config.max_http_connections + config.max_half_open_connections
-    wanted = config.max_connections + http + config.max_media_streams * config.media_tcp
+    doors = 1 if config.metrics_port is None else 2
+    wanted = config.max_connections + doors * http + config.max_media_streams * config.media_tcp
     if hard != resource.RLIM_INFINITY and hard < wanted:
         log.warning("the limit of open files is below the limit of connections", open_files=hard, connections=wanted)

@@ -42,6 +42,7 @@ _SECONDS: Final = _between(0.001, _A_MONTH)
 """Above zero and below a month: no timeout may be switched off."""
 _PORT: Final = _between(0, MAX_PORT)
 _COUNT: Final = _between(1, 1_000_000_000)
+_METRICS_HOST: Final = "127.0.0.1"
 
 
 def _seconds(default: float) -> Any:
@@ -101,6 +102,10 @@ class Config:
     """TCP port for HTTP and WebSocket connections. 0 picks a free port."""
     allowed_hosts: tuple[str, ...] = field(default=(), validator=_hosts)
     """Names under which clients reach the gateway, such as call.example.org. Loopback names and addresses need none."""
+    metrics_host: str = field(default=_METRICS_HOST, validator=_not_empty)
+    """Address or name on which the gateway listens for metrics, if metrics_port is set."""
+    metrics_port: int | None = field(default=None, validator=optional(_PORT))
+    """TCP port for metrics alone. 0 picks a free port. Default: the path /metrics on the port of the page."""
 
     media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty, metadata={_MEDIA: "hosts"})
     """Addresses or names on which the gateway listens for media. Default: 127.0.0.1 and one network address."""
@@ -244,6 +249,8 @@ class Config:
             raise ValueError("token_audience and token_issuer need token_keys, or nobody checks them")
         if self.silence_timeout < self.disconnected_after:
             raise ValueError("silence_timeout must not be shorter than disconnected_after")
+        if self.metrics_port is None and self.metrics_host != _METRICS_HOST:
+            raise ValueError("metrics_host needs metrics_port")
         if (last := self.media_port + self.plane_count - 1) > MAX_PORT:
             raise ValueError(f"the last media port would be {last}, above {MAX_PORT}")
 

@@ -56,14 +56,14 @@ class FrontDoor:
     ``clients`` counts the tasks that serve WebSockets, ``half_open`` holds the connections without a request, and
     ``http_connections`` counts the requests that are being answered. A session that went on over another WebSocket has
     two of the tasks. So ``count_sessions`` returns the number that ``max_connections`` limits. By default this is
-    ``clients``.
+    ``clients``. Without ``serve_client`` the port has no WebSockets.
     """
 
     def __init__(
         self,
         config: Config,
         app: ASGIApp,
-        serve_client: ServeWebSocket,
+        serve_client: ServeWebSocket | None,
         metrics: Metrics,
         count_sessions: Callable[[], int] | None = None,
         media_streams: MediaStreams | None = None,
@@ -74,7 +74,7 @@ class FrontDoor:
         self._metrics = metrics
         self._media_streams = media_streams
         self._refusals = RefusalLog(metrics)
-        self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host))
+        self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
         self._last_client_left = trio.Event()
         self.clients = 0
         self._count_sessions = count_sessions or (lambda: self.clients)
@@ -108,7 +108,7 @@ class FrontDoor:
         """Serve one TCP connection to its end. ``remote`` names it in the log. Never raises ``Exception``."""
         try:
             upgrade = await self._serve_first(stream, remote)
-            if upgrade:
+            if upgrade and self._serve_client is not None:
                 with self._client_counted():
                     await self._serve_client(PrefixedStream(stream, upgrade), remote)
         except* (ClientGone, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
@@ -159,7 +159,7 @@ class FrontDoor:
                     return False
             path = asgi.split_target(exchange.request)[0]
             check_host(exchange.request, self._allowed_hosts)
-            if path == PATH:
+            if path == PATH and self._serve_client is not None:
                 self._check_client(exchange)
                 return True
             if path in HEALTH_PATHS and not has_body(exchange.request):

@@ -1,7 +1,7 @@
 """The HTTP routes besides the WebSocket: health, metrics, moderation, and the files of the web client."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Protocol
@@ -60,8 +60,35 @@ class ModeratedChannels(Protocol):
 
 
 def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_ready: Callable[[], bool]) -> ASGIApp:
-    """Make the ASGI application of one gateway. ``is_ready`` tells whether it accepts new sessions."""
+    """Make the ASGI application of one gateway. ``is_ready`` tells whether it accepts new sessions.
 
+    If the metrics have a port of their own, ``/metrics`` answers 404 here.
+    """
+
+    def page_settings(_: Request) -> Response:
+        # A file of its own, since the page may have no inline script. The page asks only if its address has join=1.
+        return JSONResponse({"kiosk": config.kiosk}, headers={"cache-control": "no-store"})
+
+    routes = [
+        *_health(is_ready),
+        *([_metrics(metrics)] if config.metrics_port is None else []),
+        _route("/page.json", page_settings),
+        *_moderation(config.admin_token, channels),
+        Mount("/", WebFiles(config.web_root or Path(__file__).parent.parent / "web" / "dist")),
+    ]
+    return _make_app(routes)
+
+
+def make_metrics_app(metrics: Metrics, is_ready: Callable[[], bool]) -> ASGIApp:
+    """Make the ASGI application of the port for metrics. It also answers health checks."""
+    return _make_app([*_health(is_ready), _metrics(metrics)])
+
+
+def _make_app(routes: Sequence[Route | Mount]) -> ASGIApp:
+    return _with_security_headers(ExceptionMiddleware(Router(routes, redirect_slashes=False)))
+
+
+def _health(is_ready: Callable[[], bool]) -> list[Route]:
     def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
 
@@ -73,22 +100,14 @@ def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_r
             headers={"cache-control": "no-store"},
         )
 
+    return [_route("/healthz", healthz), _route("/readyz", readyz)]
+
+
+def _metrics(metrics: Metrics) -> Route:
     def metrics_text(_: Request) -> Response:
         return Response(metrics.render(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
-    def page_settings(_: Request) -> Response:
-        # A file of its own, since the page may have no inline script. The page asks only if its address has join=1.
-        return JSONResponse({"kiosk": config.kiosk}, headers={"cache-control": "no-store"})
-
-    routes = [
-        _route("/healthz", healthz),
-        _route("/readyz", readyz),
-        _route("/metrics", metrics_text),
-        _route("/page.json", page_settings),
-        *_moderation(config.admin_token, channels),
-        Mount("/", WebFiles(config.web_root or Path(__file__).parent.parent / "web" / "dist")),
-    ]
-    return _with_security_headers(ExceptionMiddleware(Router(routes, redirect_slashes=False)))
+    return _route("/metrics", metrics_text)
 
 
 def _moderation(admin_token: str | None, channels: ModeratedChannels) -> list[Route | Mount]:

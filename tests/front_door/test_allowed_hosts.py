@@ -98,9 +98,10 @@ async def test_a_configured_name_is_served_on_any_port(host: str) -> None:
 
 
 async def test_the_name_on_which_the_gateway_listens_is_served() -> None:
-    door = make_door(host="meet.example.org")
-    assert (await door.ask(request("/healthz", host="meet.example.org:8080"))).status == 200
-    assert (await door.ask(request("/healthz", host="example.org"))).status == 421
+    for settings in ({"host": "meet.example.org"}, {"metrics_host": "meet.example.org", "metrics_port": 0}):
+        door = make_door(**settings)
+        assert (await door.ask(request("/healthz", host="meet.example.org:8080"))).status == 200
+        assert (await door.ask(request("/healthz", host="example.org"))).status == 421
 
 
 FORWARDED = {
