@@ -14,6 +14,7 @@ from attrs import frozen
 
 import sfu
 from gateway.config import Config
+from gateway.config.exposure import accidental_exposure
 from gateway.gateway import Gateway
 from gateway.http.front_door import FrontDoor
 from gateway.http.media_streams import MediaStreams
@@ -121,6 +122,8 @@ async def open_server(
     async with AsyncExitStack() as stack:
         # Bind first, so that an occupied port raises outside of any nursery. Accept connections last.
         if listeners is None:
+            if (exposure := accidental_exposure(config)) is not None:
+                raise StartError(exposure)
             listeners = await _open_listeners(config.host, config.port)
         _close_at_exit(stack, listeners)
         for_metrics: Sequence[trio.SocketListener] = ()

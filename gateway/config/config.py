@@ -102,6 +102,8 @@ class Config:
     """TCP port for HTTP and WebSocket connections. 0 picks a free port."""
     allowed_hosts: tuple[str, ...] = field(default=(), validator=_hosts)
     """Names under which clients reach the gateway, such as call.example.org. Loopback names and addresses need none."""
+    open: bool = False
+    """Whether everybody on other machines may join. Without this and join_token, it serves this machine only."""
     metrics_host: str = field(default=_METRICS_HOST, validator=_not_empty)
     """Address or name on which the gateway listens for metrics, if metrics_port is set."""
     metrics_port: int | None = field(default=None, validator=optional(_PORT))

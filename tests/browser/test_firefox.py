@@ -94,7 +94,7 @@ def up(link: str, address: str | None = None) -> None:
 
 @needs_namespaces
 def test_five_seconds_without_a_network_for_media_cost_no_producer(tmp_path: Path) -> None:
-    options = ("--host", "10.0.1.1", "--media-host", "10.0.2.1", "--planes", "1")
+    options = ("--host", "10.0.1.1", "--open", "--media-host", "10.0.2.1", "--planes", "1")
     with two_machines() as (browser, far):
         enter(far)
         with run_gateway(tmp_path / "log", *options) as gateway:

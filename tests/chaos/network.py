@@ -25,7 +25,7 @@ class Network:
     options: tuple[str, ...] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "options", ("--host", self.host, "--media-host", self.host))
+        object.__setattr__(self, "options", ("--host", self.host, "--open", "--media-host", self.host))
 
     def cut(self, place: int) -> None:
         """Cut the link between that place and the gateway."""

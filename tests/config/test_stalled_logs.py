@@ -184,7 +184,7 @@ def test_lines_that_a_full_disk_refused_are_counted() -> None:
             process.kill()
 
 
-@pytest.mark.parametrize("arguments", [["serve", "--port", "eighty"], ["serve", "--host", "192.0.2.1"]])
+@pytest.mark.parametrize("arguments", [["serve", "--port", "eighty"], ["serve", "--open", "--host", "192.0.2.1"]])
 def test_a_gateway_that_cannot_start_ends_even_if_it_cannot_log(arguments: list[str]) -> None:
     ended = subprocess.run([*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, timeout=PATIENCE, check=False)
     assert ended.returncode in (1, 2)

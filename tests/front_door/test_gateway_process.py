@@ -139,7 +139,7 @@ async def test_a_failed_self_test_keeps_the_gateway_from_starting(monkeypatch: p
 
 async def test_the_gateway_cannot_listen_on_a_foreign_host() -> None:
     with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:0 \(TCP\): "):
-        async with open_server(Config(host="192.0.2.1", port=0, media_port=0)):
+        async with open_server(Config(host="192.0.2.1", open=True, port=0, media_port=0)):
             pass
 
 
@@ -250,7 +250,7 @@ async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
     ],
 )
 async def test_the_url_of_a_server_leads_to_it(host: str, shown: str) -> None:
-    async with open_server(Config(host=host, port=0, media_port=0)) as server:
+    async with open_server(Config(host=host, open=True, port=0, media_port=0)) as server:
         assert server.url.startswith(shown)
         stream = await connect_tcp(server)
         await stream.send_all(request("/healthz"))
@@ -274,7 +274,7 @@ class TwoAddresses(trio.abc.HostnameResolver):
 
 async def test_a_name_with_several_addresses_has_one_port_on_all_of_them() -> None:
     trio.socket.set_custom_hostname_resolver(TwoAddresses())
-    async with open_server(Config(host="meet.example.org", port=0, media_port=0)) as server:
+    async with open_server(Config(host="meet.example.org", open=True, port=0, media_port=0)) as server:
         port = int(server.url.rpartition(":")[2])
         for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
             with trio.socket.socket(family) as client:

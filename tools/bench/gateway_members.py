@@ -100,6 +100,6 @@ async def open_gateway(
 
     ``options`` are further ones of ``sfu-gateway serve``.
     """
-    module = ("gateway", *ARGUMENTS, "--host", host, "--media-host", host, *options)
+    module = ("gateway", *ARGUMENTS, "--host", host, "--open", "--media-host", host, *options)
     async with running_gateway(module, prefix=prefix) as process, open_pool(process.socket) as pool:
         yield GatewayConference(process, pool)

@@ -32,7 +32,7 @@ def _open_ipv6(namespace: Namespace) -> AbstractAsyncContextManager[CallServer]:
 
 @asynccontextmanager
 async def _open(namespace: Namespace, address: str) -> AsyncIterator[CallServer]:
-    hosts = ("--host", address, "--media-host", address, "--drain-timeout", "0")
+    hosts = ("--host", address, "--open", "--media-host", address, "--drain-timeout", "0")
     async with running_gateway(("gateway", *ARGUMENTS, *hosts), prefix=namespace.prefix) as gateway:
         channel = f"{gateway.url}/c/{CHANNEL}"
         yield CallServer(
