@@ -11,12 +11,12 @@ def accidental_exposure(config: Config) -> str | None:
 
     A name counts as elsewhere, unless it is a loopback name. Nobody looks it up, so the answer comes at once.
     """
-    if config.open or config.join_token is not None:
+    if config.open or config.join_token is not None or config.token_keys:
         return None
     reason = next(_reasons(config), None)
     if reason is None:
         return None
-    return f"{reason}, and everybody there may join: set join-token, or pass --open if everybody may"
+    return f"{reason}, and everybody there may join: set token-keys or join-token, or pass --open if everybody may"
 
 
 def _reasons(config: Config) -> Iterator[str]:

@@ -30,7 +30,7 @@ def test_a_start_that_would_be_open_by_accident_ends_at_once_and_says_what_to_do
     assert time.monotonic() - begun < 5
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"error: {named}, and everybody there may join: set join-token, or pass --open if everybody may\n"
+        f"error: {named}, and everybody there may join: set token-keys or join-token, or pass --open if everybody may\n"
     )
 
 

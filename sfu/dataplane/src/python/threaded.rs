@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::plane::DataPlane;
 use crate::core::{Event, PlaneTotals};
-use crate::shell::{HOLD, Health, Shell, Sockets};
+use crate::shell::{HOLD, Pulse, Shell, Sockets};
 
 /// Moves packets between UDP sockets in a thread of its own.
 #[pyclass(extends = DataPlane, subclass, frozen, module = "sfu._dataplane")]
@@ -17,7 +17,7 @@ use crate::shell::{HOLD, Health, Shell, Sockets};
 pub struct ThreadedPlane {
     shell: Mutex<Option<Shell>>,
     /// Beside the shell, because a call that waits for the thread holds that one.
-    health: OnceLock<Health>,
+    pulse: OnceLock<Arc<Pulse>>,
 }
 
 #[pymethods]
@@ -33,7 +33,7 @@ impl ThreadedPlane {
         plane.seed_checks(random.bind(slf.py()))?;
         let sockets = Arc::new(Sockets::new(descriptors.into_iter().map(owned).collect())?);
         let shell = Shell::start(Arc::clone(&plane.core), Arc::clone(&sockets), now)?;
-        let _ = slf.get().health.set(shell.health());
+        let _ = slf.get().pulse.set(shell.pulse());
         *lock(&plane.random)? = Some(random);
         *lock(&plane.sockets)? = Some(sockets);
         *lock(&slf.get().shell)? = Some(shell);
@@ -57,7 +57,7 @@ impl ThreadedPlane {
     }
 
     fn stalled_for(&self) -> f64 {
-        self.health.get().map_or(0.0, Health::stalled_for)
+        self.pulse.get().map_or(0.0, |pulse| pulse.stalled_for())
     }
 
     fn take_events(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Event>> {

@@ -15,7 +15,7 @@ mod thread;
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -25,6 +25,7 @@ use crate::core::{Core, Event};
 use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
 use clock::Clock;
+pub use shared::Pulse;
 use shared::{Shared, lower, raise};
 pub use sockets::Sockets;
 pub use streams::{NotAdopted, Streams};
@@ -42,15 +43,15 @@ impl Shell {
     /// Start to move packets between the core and the sockets.  `now` is the time on the caller's clock, in seconds.
     pub fn start(core: Arc<FairMutex<Core>>, sockets: Arc<Sockets>, now: f64) -> io::Result<Self> {
         let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
+        let clock = Clock::starting_at(now);
         let shared = Arc::new(Shared {
             core,
             sockets: Mutex::new(sockets),
-            clock: Clock::starting_at(now),
+            clock,
             events_ready: eventfd(0, flags)?,
             signalled: AtomicBool::new(false),
             wake: eventfd(0, flags)?,
-            closing: AtomicBool::new(false),
-            turned_at: AtomicU64::new(now.to_bits()),
+            pulse: Arc::new(Pulse::new(clock)),
             #[cfg(test)]
             fails: AtomicBool::new(false),
         });
@@ -72,8 +73,8 @@ impl Shell {
     }
 
     /// A view of the thread that never waits for it.
-    pub fn health(&self) -> Health {
-        Health(Arc::clone(&self.shared))
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.shared.pulse)
     }
 
     /// Take all changes and at most `limit` datagrams.
@@ -89,28 +90,12 @@ impl Shell {
 
     /// End the thread after its current batch.  Calling it twice does nothing.
     pub fn close(&mut self) {
-        self.shared.closing.store(true, Ordering::Release);
+        self.shared.pulse.closing.store(true, Ordering::Release);
         raise(&self.shared.wake);
         if let Some(thread) = self.thread.take() {
             // The thread catches its own panics, so there is no error to see.
             let _ = thread.join();
         }
-    }
-}
-
-/// Tells whether the thread of a [`Shell`] is alive.
-pub struct Health(Arc<Shared>);
-
-impl Health {
-    /// For how many seconds the thread has not begun a turn of its loop; infinite once it has ended by itself.
-    ///
-    /// A healthy thread begins one at least every half second.  After the shell was closed it is 0.
-    pub fn stalled_for(&self) -> f64 {
-        if self.0.closing.load(Ordering::Acquire) {
-            return 0.0;
-        }
-        let turned_at = f64::from_bits(self.0.turned_at.load(Ordering::Acquire));
-        (self.0.clock.now() - turned_at).max(0.0)
     }
 }
 

@@ -21,16 +21,46 @@ pub struct Shared {
     pub signalled: AtomicBool,
     /// Readable when the thread must look at `sockets` and `closing`.
     pub wake: OwnedFd,
-    pub closing: AtomicBool,
-    /// When the thread last began a turn of its loop, as the bits of a time in seconds.
-    pub turned_at: AtomicU64,
+    pub pulse: Arc<Pulse>,
     /// Each turn of the loop fails, for tests.
     #[cfg(test)]
     pub fails: AtomicBool,
 }
 
-/// Stands for a thread that has ended.
-pub const ENDED: f64 = f64::NEG_INFINITY;
+/// What shows whether the thread lives.  It is apart, because who looks at it must not keep the descriptors open.
+pub struct Pulse {
+    pub closing: AtomicBool,
+    pub clock: Clock,
+    /// When the thread last began a turn of its loop, as the bits of a time in seconds.
+    turned_at: AtomicU64,
+}
+
+impl Pulse {
+    /// A thread that begins now.
+    pub fn new(clock: Clock) -> Self {
+        Self { closing: AtomicBool::new(false), clock, turned_at: AtomicU64::new(clock.now().to_bits()) }
+    }
+
+    /// The thread begins a turn of its loop.
+    pub fn turn(&self) {
+        self.turned_at.store(self.clock.now().to_bits(), Ordering::Release);
+    }
+
+    /// The thread has ended by itself.
+    pub fn end(&self) {
+        self.turned_at.store(f64::NEG_INFINITY.to_bits(), Ordering::Release);
+    }
+
+    /// For how many seconds the thread has not begun a turn of its loop; infinite once it has ended by itself.
+    ///
+    /// A healthy thread begins one at least every half second.  After the shell was closed it is 0.
+    pub fn stalled_for(&self) -> f64 {
+        if self.closing.load(Ordering::Acquire) {
+            return 0.0;
+        }
+        (self.clock.now() - f64::from_bits(self.turned_at.load(Ordering::Acquire))).max(0.0)
+    }
+}
 
 impl Shared {
     /// The sockets to use from now on.

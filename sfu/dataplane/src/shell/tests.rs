@@ -281,17 +281,18 @@ fn a_frame_leaves_packet_by_packet_if_the_segmented_send_is_refused() {
 #[test]
 fn a_thread_that_stands_still_or_has_ended_is_noticed_without_waiting_for_it() {
     let (mut shell, core, to) = started(as_it_is);
-    let health = shell.health();
+    let pulse = shell.pulse();
     std::thread::sleep(Duration::from_millis(700));
-    assert!(health.stalled_for() < 0.6, "it looks around every half second");
+    assert!(pulse.stalled_for() < 0.6, "it looks around every half second");
     let held = core.lock();
     bound().send_to(&[0; 20], to.remote).unwrap();
-    wait_for(|| (health.stalled_for() > 0.7).then_some(()));
+    wait_for(|| (pulse.stalled_for() > 0.7).then_some(()));
     drop(held);
-    wait_for(|| (health.stalled_for() < 0.6).then_some(()));
-    shell.shared.turned_at.store(shared::ENDED.to_bits(), Ordering::Release);
+    wait_for(|| (pulse.stalled_for() < 0.6).then_some(()));
+    pulse.end();
+    assert_eq!(pulse.stalled_for(), f64::INFINITY);
     shell.close();
-    assert_eq!(health.stalled_for(), 0.0, "its owner closed it");
+    assert_eq!(pulse.stalled_for(), 0.0, "its owner closed it");
 }
 
 #[test]
@@ -300,6 +301,6 @@ fn a_thread_that_panics_again_and_again_ends_and_counts_as_stalled_for_ever() {
     // A poisoned lock of its sockets does not stop it, so let each turn of the loop fail.
     shell.shared.fails.store(true, Ordering::Release);
     raise(&shell.shared.wake);
-    let health = shell.health();
-    wait_for(|| (health.stalled_for() == f64::INFINITY).then_some(()));
+    let pulse = shell.pulse();
+    wait_for(|| (pulse.stalled_for() == f64::INFINITY).then_some(()));
 }

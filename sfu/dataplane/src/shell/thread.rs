@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::arrival_clock::ArrivalClock;
 use super::receive_buffers::ReceiveBuffers;
-use super::shared::{ENDED, Shared, lower};
+use super::shared::{Shared, lower};
 use super::sockets::{Socket, Sockets};
 use super::streams::{Frames, READ_MEMORY};
 use crate::core::{Core, Path};
@@ -29,7 +29,7 @@ pub fn supervise(shared: &Shared) {
         core.fail(message_of(panic.as_ref()));
         shared.signal_events(&core);
     }
-    shared.turned_at.store(ENDED.to_bits(), Ordering::Release);
+    shared.pulse.end();
 }
 
 fn run(shared: &Shared) {
@@ -38,7 +38,7 @@ fn run(shared: &Shared) {
         arrivals: ArrivalClock::default(),
         stream_memory: vec![0; READ_MEMORY],
     };
-    while !shared.closing.load(Ordering::Acquire) {
+    while !shared.pulse.closing.load(Ordering::Acquire) {
         run_with(shared, &shared.sockets(), &mut reader);
     }
 }
@@ -59,7 +59,7 @@ fn run_with(shared: &Shared, sockets: &Sockets, reader: &mut Reader) {
     let mut woken = false;
     while !woken {
         woken = wait(shared, &mut watched, due);
-        shared.turned_at.store(shared.clock.now().to_bits(), Ordering::Release);
+        shared.pulse.turn();
         #[cfg(test)]
         assert!(!shared.fails.load(Ordering::Acquire), "a test lets the loop fail");
         let mut all_read = true;
