@@ -10,6 +10,7 @@ seconds, then raises ``trio.TooSlowError``. The gateway also serves a request th
 and one that was too slow. The client drops the answer to such a request.
 """
 
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -64,12 +65,18 @@ __all__ = [
     "Timeouts",
     "connect",
     "connect_over",
+    "new_session_secret",
 ]
 
 DEFAULT_EVENT_BUFFER = 4 * 1024 * 1024
 DEFAULT_TIMEOUTS = Timeouts()
 
 A = TypeVar("A", bound=OkData)
+
+
+def new_session_secret() -> str:
+    """Make a secret for :meth:`Client.join`, of 128 random bits. Keep it in memory only."""
+    return secrets.token_urlsafe(16)
 
 
 class Client:
@@ -92,9 +99,15 @@ class Client:
         user_id: str | None = None,
         token: str | None = None,
         metadata: dict[str, Any] | None = None,
+        session_secret: str | None = None,
     ) -> Joined:
-        """Enter a channel."""
-        return await self.request(Join(channel_id, username, user_id, token, metadata or {}))
+        """Enter a channel.
+
+        A program that may join again with the same ``user_id`` gives each ``join`` the same ``session_secret``, made by
+        :func:`new_session_secret`. Without it, the gateway refuses the user id with ``conflict`` while it still lists
+        the program's lost session.
+        """
+        return await self.request(Join(channel_id, username, user_id, token, metadata or {}, session_secret))
 
     async def leave(self) -> None:
         """Leave the channel. Returns when the gateway has closed this session's media and notified the other

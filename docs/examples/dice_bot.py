@@ -31,10 +31,11 @@ def least_wait(closed: client.ConnectionClosed) -> float:
 
 async def main(url: str, channel: str) -> None:
     wait = 1.0
+    secret = client.new_session_secret()  # proves to the gateway that a lost session was this bot's
     while True:
         try:
             async with client.connect(url) as bot:
-                await bot.join(channel, "Dice", user_id="dice-bot")
+                await bot.join(channel, "Dice", user_id="dice-bot", session_secret=secret)
                 print("joined", flush=True)
                 wait = 1.0
                 await answer(bot)
@@ -43,6 +44,9 @@ async def main(url: str, channel: str) -> None:
             if closed.next_step is NextStep.STOP:
                 return
             wait = max(wait, least_wait(closed))
+        except client.RequestError as refused:  # for example `conflict`: the user id belongs to somebody else
+            print(f"refused with {refused.code}", flush=True)
+            return
         except (client.ConnectError, client.EventsLost) as error:
             print(error, flush=True)
         await trio.sleep(wait * random.uniform(1, 1.5))

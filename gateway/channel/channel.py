@@ -14,8 +14,8 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.channel.member import Member, Publication
 from gateway.channel.recent_speakers import RecentSpeakers
+from gateway.config.config import DuplicateUsers
 from gateway.connection import end_reasons
-from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from gateway.ops.metrics import Metrics
 from protocol import limits
@@ -37,7 +37,8 @@ class Channel:
     ``occupants`` counts members and clients that wait for a seat. The channel stays open while there is one.
     ``speakers`` holds the user ids of the last ``active_speakers``, and ``recent_speakers`` those whose cameras get
     bandwidth first. ``plane`` is the number of the plane that carries the channel's media. ``epoch`` numbers the
-    openings of the channel: it rises with each.
+    openings of the channel: it rises with each. ``duplicate_users`` says what happens to a client with the secret of
+    the session that holds its user id: it replaces this session, or it is rejected as well.
     """
 
     id: str
@@ -51,8 +52,9 @@ class Channel:
     members: dict[str, Member] = field(factory=dict)
     speakers: tuple[str, ...] = ()
     recent_speakers: RecentSpeakers = field(factory=RecentSpeakers)
-    # The connection that waits for the seat of each user id.
-    _waiting: dict[str, Connection] = field(factory=dict)
+    duplicate_users: DuplicateUsers = "replace"
+    # The client that waits for the seat of each user id.
+    _waiting: dict[str, Member] = field(factory=dict)
 
     # Taking a seat.
 
@@ -61,13 +63,14 @@ class Channel:
         """Be a member for as long as the block runs.
 
         First end an older session of the same user, and wait until it is gone. If several clients wait, the last one
-        gets the seat. Raises :exc:`RequestError` if the channel is full.
+        gets the seat. Raises :exc:`RequestError` with ``conflict`` if the member may not have this seat, and with
+        ``limit_exceeded`` if the channel is full.
         """
         # The block of the media is nested inside this one, so the media has closed when the member leaves the list. The
         # removal has no checkpoint: no cancellation can leave a member on the list after its media is gone.
         self.occupants += 1
         try:
-            await self._wait_for_seat(member.user_id, member.connection)
+            await self._wait_for_seat(member)
             if len(self.members) >= self.max_members:
                 raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"the channel has {self.max_members} members already")
             try:
@@ -82,12 +85,30 @@ class Channel:
         finally:
             self.occupants -= 1
 
-    async def _wait_for_seat(self, user_id: str, connection: Connection) -> None:
-        # At most one connection of a user waits, because each newcomer ends the one that waited before. A session that
+    def _require_claim(self, newcomer: Member) -> None:
+        # A listed user id belongs to the session that holds it, and a place in the queue to the client that waits
+        # there. The holder comes first: a stranger that waits for its end must not keep the holder out.
+        older, waiting = self.members.get(newcomer.user_id), self._waiting.get(newcomer.user_id)
+        if older is not None and self.duplicate_users == "reject":
+            raise RequestError(ErrorCode.CONFLICT, "this user id is in the channel already")
+        for holder in (older, waiting):
+            if holder is None:
+                continue
+            if newcomer.knows_secret_of(holder):
+                return
+            if not holder.is_ending:
+                raise RequestError(
+                    ErrorCode.CONFLICT, "this user id is in the channel already; its seat needs its session's secret"
+                )
+
+    async def _wait_for_seat(self, newcomer: Member) -> None:
+        # At most one client of a user waits, because each newcomer ends the one that waited before. A session that
         # leaves by its own request keeps its connection. The newcomer only waits for that session.
+        self._require_claim(newcomer)
+        user_id = newcomer.user_id
         if (waiting := self._waiting.get(user_id)) is not None:
-            waiting.end(end_reasons.REPLACED)
-        self._waiting[user_id] = connection
+            waiting.connection.end(end_reasons.REPLACED)
+        self._waiting[user_id] = newcomer
         try:
             while (older := self.members.get(user_id)) is not None:
                 if older.leaving_since is None:
@@ -96,7 +117,7 @@ class Channel:
                 # A newer connection may have taken the seat after the older one left and before this task ran.
                 await trio.lowlevel.checkpoint_if_cancelled()
         finally:
-            if self._waiting.get(user_id) is connection:
+            if self._waiting.get(user_id) is newcomer:
                 del self._waiting[user_id]
         await trio.lowlevel.checkpoint_if_cancelled()
 
@@ -159,7 +180,7 @@ class Channel:
         here."""
         member, waiting = self.members.get(user_id), self._waiting.get(user_id)
         if waiting is not None:
-            waiting.end(end_reasons.REMOVED)
+            waiting.connection.end(end_reasons.REMOVED)
         if member is not None:
             member.connection.end(end_reasons.REMOVED)
         return member is not None or waiting is not None

@@ -50,7 +50,7 @@ class Channels:
     async def seat(self, channel_id: str, member: Member, welcome: Welcome) -> AsyncIterator[Channel]:
         """Be a member of a channel for as long as the block runs, as :meth:`Channel.seat` says.
 
-        Raises :exc:`RequestError` if there are too many channels or too many members.
+        Raises :exc:`RequestError` as that method does, and if there are too many channels.
         """
         channel = self._open(channel_id)
         try:
@@ -70,7 +70,13 @@ class Channels:
             # A clock that goes back must not bring an old epoch again.
             self._epoch = max(self._epoch + 1, self.microseconds())
             channel = Channel(
-                channel_id, self.metrics, self.config.max_members, log, plane=self.choose_plane(), epoch=self._epoch
+                channel_id,
+                self.metrics,
+                self.config.max_members,
+                log,
+                plane=self.choose_plane(),
+                epoch=self._epoch,
+                duplicate_users=self.config.duplicate_users,
             )
             self._channels[channel_id] = channel
             log.info("channel opened")

@@ -1,5 +1,6 @@
 """A member of a channel: its entry in the list, and the way to send it events."""
 
+import hmac
 from datetime import datetime
 
 import trio
@@ -33,10 +34,11 @@ class Publication:
 class Member:
     """The client in a seat of a channel, with the means to notify it. Only the channel changes the list.
 
-    ``secret`` proves that a socket belongs to the session. ``participant`` is the entry in the list. ``peer`` is the
-    member's media while it has any. ``leaving_since`` is the time of its ``leave`` request. ``loudness`` is the recent
-    loudness of its voice, from 0 to 1. ``quality`` is that of its connection. ``gone`` is set in the step that notifies
-    the others of its leave. ``rights`` says what the client may ask for.
+    ``secret`` proves that a socket belongs to the session, or that a later client may take its seat. ``participant`` is
+    the entry in the list. ``peer`` is the member's media while it has any. ``leaving_since`` is the time of its
+    ``leave`` request. ``loudness`` is the recent loudness of its voice, from 0 to 1. ``quality`` is that of its
+    connection. ``gone`` is set in the step that notifies the others of its leave. ``rights`` says what the client
+    may ask for.
     """
 
     session_id: str
@@ -54,6 +56,15 @@ class Member:
     @property
     def user_id(self) -> str:
         return self.participant.user_id
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the end of the session has begun. Then its secret neither resumes it nor guards its user id."""
+        return self.connection.end_reason is not None or self.leaving_since is not None
+
+    def knows_secret_of(self, other: "Member") -> bool:
+        """Whether both have the same secret. The time of the comparison tells nothing about it."""
+        return hmac.compare_digest(self.secret, other.secret)
 
     def leave(self) -> None:
         """Note the client's ``leave``. From now on the reason of this leave is ``left``, even if the connection

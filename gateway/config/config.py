@@ -23,6 +23,7 @@ from sfu.settings import MediaSettings
 MAX_AUTOMATIC_PLANES: Final = 4
 """Upper limit of the automatic choice. Set ``planes`` for more."""
 
+DuplicateUsers = Literal["replace", "reject"]
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 _MASKED: Final = "masked"
 _MEDIA: Final = "media"
@@ -140,6 +141,8 @@ class Config:
     """Name of the program that makes the tokens, which every token must carry as `iss`. Default: not checked."""
     token_leeway: float = field(default=10, validator=_between(0, 300))
     """Seconds by which the clocks of the gateway and of the maker of tokens may differ."""
+    duplicate_users: DuplicateUsers = "replace"
+    """Whether a client with the secret of a listed user's session replaces this session. If reject, none does."""
     admin_token: str | None = _secret()
     """Bearer token for the moderation API under /api. Without it, /api answers 404."""
     allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)

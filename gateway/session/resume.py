@@ -62,13 +62,9 @@ def _find_seat(gateway: Gateway, data: ResumeSession) -> tuple[Channel, Member]:
     # Compare in any case, so that the time of the answer tells nobody which sessions exist.
     secret = _NO_SECRET if seat is None else seat[1].secret
     is_right = hmac.compare_digest(secret, data.session_secret)
-    if seat is None or not is_right or not _can_resume(seat[1]):
+    if seat is None or not is_right or seat[1].is_ending:
         raise RequestError(ErrorCode.NOT_FOUND, "no such session: it has ended, or the secret is wrong; join again")
     return seat
-
-
-def _can_resume(member: Member) -> bool:
-    return member.connection.end_reason is None and member.leaving_since is None
 
 
 def _whole_state(channel: Channel, member: Member, last_request: int, last_event: int) -> SessionResumed:

@@ -113,18 +113,23 @@ def test_after_a_restart_of_the_gateway_the_page_rejoins_by_itself(chromium: Chr
         second.becomes_empty()
 
 
-def test_after_joining_in_a_second_tab_the_first_tab_says_so_and_does_not_rejoin(invite: Invite) -> None:
+def test_a_second_tab_with_the_same_user_id_is_refused_and_the_first_one_stays(invite: Invite) -> None:
     first, second, ben = invite("Ada"), invite("Ada"), invite("Ben")
-    ben.joins("replaced")
-    first.joins("replaced", user="ada")
+    ben.joins("seat")
+    first.joins("seat", user="ada")
     ben.sees_together(2, within=5)
 
-    second.joins("replaced", user="ada")
-    first.sees("notice", code="4409")
-    second.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+    second.opens("seat", user="ada")
+    second.presses("join")
+    second.sees("notice", code="4409")
+    first.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
     ben.watches_and_hears("ada", by=time.monotonic() + 10)
     ben.sees_together(2, within=1)
-    first.sees("notice", code="4409")
+
+    first.closes_page()
+    ben.sees_together(1, within=5)
+    second.presses("again")
+    ben.sees_together(2, within=5)
 
 
 def test_joining_takes_only_a_name_and_enter_and_the_address_can_be_shared(invite: Invite) -> None:

@@ -1,4 +1,4 @@
-"""Joining with a user id that is in the channel already: each newcomer replaces the older session, in order."""
+"""Joining with a listed user id and the secret of its session: each newcomer replaces the older session, in order."""
 
 import pytest
 import structlog
@@ -13,10 +13,11 @@ from gateway.connection.connection import Connection
 from gateway.ops.metrics import Metrics
 from protocol.vocabulary import Participant
 from tests.session.memory_gateway import RawClient, Rig, capture_logs, open_rig, send_transport
+from tools.harness.client import secret_of
 
 
 async def ask_to_join(client: RawClient, user: str = "ada") -> None:
-    await client.request("join", channelId="lobby", username=user, userId=user)
+    await client.request("join", channelId="lobby", username=user, userId=user, sessionSecret=secret_of(user))
 
 
 def users(rig: Rig, channel: str = "lobby") -> list[str]:

@@ -20,6 +20,7 @@ from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
 from tests.chaos.media import Media
 from tests.chaos.reports import Reporter
 from tests.chaos.tracked_list import TrackedList, Violation
+from tools.harness.client import secret_of
 from tools.light import Identity
 
 CHANNEL = "chaos"
@@ -38,6 +39,7 @@ class Member:
 
     def __init__(self, user: str, url: str, identity: Identity, reporter: Reporter) -> None:
         self.user = user
+        self.secret = secret_of(user)
         self.url = url
         self.identity = identity
         self.reporter = reporter
@@ -69,7 +71,7 @@ class Member:
     async def visit(self) -> None:
         """One session, until it ends."""
         async with connect(self.url, timeouts=TIMEOUTS) as signalling:
-            joined = await signalling.join(CHANNEL, self.user.upper(), user_id=self.user)
+            joined = await signalling.join(CHANNEL, self.user.upper(), user_id=self.user, session_secret=self.secret)
             try:
                 self.tracked = TrackedList.of(joined, newer_than=self.newest)
                 async with trio.open_nursery() as nursery:

@@ -17,6 +17,7 @@ from tests.media.memory_network import Client as MediaClient
 from tests.media.rtp import Rtp
 from tests.session.example_media import opus
 from tests.session.memory_gateway import Frame, RawClient, microphone, send_transport
+from tools.harness.client import secret_of
 from tools.light.transport import Identity
 from tools.light.wire.demux import Protocol, classify
 
@@ -254,7 +255,7 @@ async def test_every_replaced_session_leaves_once_before_the_next_one_joins(
 
 
 async def _try_to_join(client: RawClient) -> None:
-    await client.request("join", channelId="lobby", username="Ada", userId="ada")
+    await client.request("join", channelId="lobby", username="Ada", userId="ada", sessionSecret=secret_of("ada"))
     await wait_all_tasks_blocked()
 
 

@@ -31,6 +31,24 @@ async def next_event(client: Client) -> Event:
     raise AssertionError("unreachable")
 
 
+async def test_a_client_takes_its_own_seat_again_with_its_secret_and_nobody_else_does(
+    autojump_clock: MockClock,
+) -> None:
+    secret = protocol.client.new_session_secret()
+    async with open_gate() as gate, protocol.client.connect_over(gate.stream("lost")) as lost:
+        await lost.join("lobby", "Ada", user_id="ada", session_secret=secret)
+        for one in (None, protocol.client.new_session_secret()):
+            async with protocol.client.connect_over(gate.stream("eve")) as eve:
+                with pytest.raises(RequestError) as refused:
+                    await eve.join("lobby", "Ada", user_id="ada", session_secret=one)
+                assert refused.value.code == ErrorCode.CONFLICT
+        async with protocol.client.connect_over(gate.stream("again")) as again:
+            joined = await again.join("lobby", "Ada", user_id="ada", session_secret=secret)
+            assert [one.user_id for one in joined.participants] == ["ada"]
+            with pytest.raises(ConnectionClosed, match="4409"):
+                await lost.ping()
+
+
 async def test_a_whole_call_with_every_request(autojump_clock: MockClock, identity: Identity) -> None:
     async with (
         open_gate() as gate,

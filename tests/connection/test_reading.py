@@ -10,6 +10,7 @@ from trio_websocket import ConnectionClosed
 
 from gateway.connection.connection import STRANGER_BYTES
 from tests.session.memory_gateway import RawClient, open_rig, send_transport
+from tools.harness.client import secret_of
 
 LIMIT = 256 * 1024
 
@@ -222,7 +223,7 @@ async def test_more_than_the_inbox_holds_closes_with_4429(autojump_clock: MockCl
         (older,) = await rig.joined("ada")
         await send_transport(older)
         newer = await rig.connect()
-        await newer.request("join", channelId="lobby", username="ada", userId="ada")
+        await newer.request("join", channelId="lobby", username="ada", userId="ada", sessionSecret=secret_of("ada"))
         for _ in range(8):
             await newer.request("ping")
         assert await newer.wait_closed() == 4429

@@ -61,7 +61,9 @@ async def test_who_is_there_prints_everybody_and_their_streams(gateway: GatewayP
     assert program.returncode == 0
 
 
-async def test_the_dice_bot_greets_rolls_and_stops_when_it_is_replaced(gateway: GatewayProcess) -> None:
+async def test_the_dice_bot_greets_rolls_keeps_its_seat_and_stops_when_its_user_id_is_taken(
+    gateway: GatewayProcess,
+) -> None:
     with start("dice_bot.py", gateway.websocket_url, "casino") as program:
         try:
             await read_until(program, "joined")
@@ -71,9 +73,12 @@ async def test_the_dice_bot_greets_rolls_and_stops_when_it_is_replaced(gateway: 
                 await ada.send_message({"text": "roll"})
                 assert (await next_text(ada)) in "123456"
             async with client.connect(gateway.websocket_url) as other:
-                await other.join("casino", "Impostor", user_id="dice-bot")
-                await read_until(program, "closed with 4409")
-            assert await trio.to_thread.run_sync(program.wait, 10) == 0
+                with pytest.raises(client.RequestError, match="conflict"):
+                    await other.join("casino", "Impostor", user_id="dice-bot")
+            with start("dice_bot.py", gateway.websocket_url, "casino") as twin:
+                await read_until(twin, "refused with conflict")
+                assert await trio.to_thread.run_sync(twin.wait, 10) == 0
+            assert program.poll() is None
         finally:
             program.kill()
 

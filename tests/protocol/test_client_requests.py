@@ -38,7 +38,9 @@ DTLS = DtlsParameters((DtlsFingerprint("sha-256", ":".join(["ab"] * 32)),))
 RTP = RtpParameters((RtpCodecParameters("audio/opus", 111, 48000, 2),))
 
 CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
-    "join": lambda client: client.join("lobby", "Anna", user_id="anna", token="t", metadata={"a": 1}),
+    "join": lambda client: client.join(
+        "lobby", "Anna", user_id="anna", token="t", metadata={"a": 1}, session_secret="s" * 22
+    ),
     "leave": lambda client: client.leave(),
     "create_transport": lambda client: client.create_transport("receive", rtp_capabilities=RtpCapabilities()),
     "connect_transport": lambda client: client.connect_transport("t", DTLS),

@@ -24,6 +24,7 @@ from protocol.codec import split_sequence
 from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.memory import MemoryDataPlane
 from tests.session.example_media import CAPABILITIES, opus, vp8
+from tools.harness.client import secret_of
 
 Frame = dict[str, Any]
 TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
@@ -115,8 +116,9 @@ class RawClient:
         return str(frame["data"]["code"])
 
     async def join(self, user: str, channel: str = "lobby", **data: Any) -> Any:
-        """Join with the name as user id."""
-        return await self.ok("join", channelId=channel, username=user, userId=user, **data)
+        """Join with the name as user id, and with the user's secret."""
+        own = {"username": user, "userId": user, "sessionSecret": secret_of(user)}
+        return await self.ok("join", **{"channelId": channel, **own, **data})
 
     async def event(self, kind: str, /) -> Any:
         """Return the data of the next frame, which must be an event of this type."""

@@ -244,7 +244,7 @@ async def test_a_replaced_session_ends_at_once_while_it_waits_for_its_client(aut
         await wait_all_tasks_blocked()
         before = trio.current_time()
         other = await rig.connect()
-        await other.join("ada")
+        await other.join("ada", sessionSecret=SECRET)
         assert trio.current_time() == before
 
 

@@ -5,6 +5,7 @@ It reads and writes the protocol's JSON without the gateway's classes, so that i
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable
@@ -35,6 +36,11 @@ PATIENCE = 60.0
 _INTERRUPTS = frozenset({"pause", "resume", "close", "set_layers"})
 # The exceptions of a connection that is over.
 _CLOSED = (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+def secret_of(user: str) -> str:
+    """The session secret of a user in a test."""
+    return hashlib.sha256(user.encode()).hexdigest()
 
 
 @define(eq=False)
@@ -303,8 +309,12 @@ class HarnessClient:
     # Joining, leaving and media.
 
     async def join(self, channel: str = "lobby", **data: Any) -> Any:
-        """Join a channel with :attr:`user` as user id and name, and return the data of the answer."""
-        return await self.ask("join", **{"channelId": channel, "username": self.user, "userId": self.user, **data})
+        """Join a channel with :attr:`user` as user id and name, and return the data of the answer.
+
+        All clients of a user have one secret, so that each may take the seat of the one before it.
+        """
+        own = {"username": self.user, "userId": self.user, "sessionSecret": secret_of(self.user)}
+        return await self.ask("join", **{"channelId": channel, **own, **data})
 
     async def leave(self) -> None:
         await self.ask("leave")

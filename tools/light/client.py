@@ -73,6 +73,7 @@ async def open_light_client(
     rng: random.Random | None = None,
     user_id: str | None = None,
     token: str | None = None,
+    session_secret: str | None = None,
     poller: Poller | None = None,
     packet_meter: PacketMeter | None = None,
     on_rtcp: Callable[[bytes], object] | None = None,
@@ -84,7 +85,8 @@ async def open_light_client(
     """Connect to the gateway's WebSocket ``url`` and stay in a channel for as long as the block runs.
 
     Clients of one process may share ``decode``, which reads their frames, and ``poller``, which reads their sockets.
-    Leaving the block closes the WebSocket with 1000.  With ``timeouts.resume`` a broken one is replaced.
+    Leaving the block closes the WebSocket with 1000.  With ``timeouts.resume`` a broken one is replaced.  A client with
+    the same ``user_id`` and ``session_secret`` may take the seat of a lost one.
 
     Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
@@ -96,7 +98,9 @@ async def open_light_client(
         async def requests(asked: Iterable[RequestData[Answer]]) -> list[Answer]:
             return [await signalling.request(data) for data in asked]
 
-        joined = await signalling.join(channel_id, username, user_id=user_id, token=token)
+        joined = await signalling.join(
+            channel_id, username, user_id=user_id, token=token, session_secret=session_secret
+        )
         async with _open_tasks() as tasks:
             yield LightClient(
                 signalling=signalling,

@@ -11,7 +11,7 @@ from typing import Final, TypeVarTuple
 import trio
 from attrs import define, field
 
-from protocol.client import ConnectionClosed, RequestError, Timeouts
+from protocol.client import ConnectionClosed, RequestError, Timeouts, new_session_secret
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, ProducerLayers, TransportStateChanged, VoiceState
 from protocol.requests import SetLayers
@@ -79,6 +79,8 @@ class LoadMember:
 
     slot: Slot
     shared: SharedState
+    # A killed client may come back before the gateway has noticed its end.
+    _secret: str = field(factory=new_session_secret, repr=False)
     _visits: int = 0
     _go: LeaveKind | None = None
     _going: trio.Event = field(factory=trio.Event)
@@ -168,6 +170,7 @@ class LoadMember:
             rng=shared.rng,
             user_id=visit.user_id,
             token=shared.plan.token,
+            session_secret=self._secret,
             poller=shared.poller,
             packet_meter=visit.packet_meter,
             on_rtcp=visit.receive_rtcp_untrusted,

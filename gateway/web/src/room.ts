@@ -9,6 +9,7 @@ import type { Device } from "mediasoup-client";
 import { isOn, LocalMedia, type LocalState } from "./localMedia";
 import type { Participant, Source, Stats } from "./protocol";
 import { closeCodeOf, delayMs } from "./reconnect";
+import { newSecret } from "./secret";
 import { Session, type Presence } from "./session";
 import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket, type Socket } from "./signalling";
 import type { Sample } from "./statistics";
@@ -84,6 +85,8 @@ export class Room {
   readonly #surroundings: Surroundings;
   readonly #local: LocalMedia;
   readonly #listeners = new Set<() => void>();
+  /** It lets this page take its own seat again. Only memory holds it: a duplicated tab would share any storage. */
+  readonly #secret = newSecret();
   #state: RoomState;
   #options: JoinOptions | undefined;
   #signalling: Signalling | undefined;
@@ -230,7 +233,7 @@ export class Room {
     try {
       const device = await this.#surroundings.createDevice();
       const optional = { ...(userId !== undefined && { userId }), ...(token !== undefined && { token }) };
-      const data = { channelId, username, ...optional };
+      const data = { channelId, username, sessionSecret: this.#secret, ...optional };
       const handlers = {
         changed: (presence: Presence) => signalling === this.#signalling && this.#changed(presence),
         joined: (participant: Participant) => this.#announce("joined", participant),
@@ -249,8 +252,8 @@ export class Room {
   #entered(session: Session): void {
     this.#session = session;
     this.#joinedAt = this.#surroundings.now();
-    // After a broken connection the gateway keeps the old participant for a while. Rejoining with the same user id
-    // replaces it. With a new id the others would see this person twice.
+    // After a broken connection the gateway keeps the old participant for a while. Rejoining with the same user id and
+    // secret replaces it. With a new id the others would see this person twice.
     if (this.#options) this.#options = { ...this.#options, userId: session.self };
     this.#update({ phase: "joined", ended: undefined });
     for (const { source, track, paused } of this.#local.tracks) session.outbound.send(source, track, paused);

@@ -6,7 +6,6 @@ import type { MediaTransport } from "./mediaTransport";
 import { Outbound } from "./outbound";
 import type { ConnectionQuality, GatewayEvent, Join, Joined, Participant, SessionResumed, Source } from "./protocol";
 import { Roster, type Change } from "./roster";
-import { newSecret } from "./secret";
 import type { Signalling } from "./signalling";
 import { StalledMembers } from "./stalledMembers";
 import { Views } from "./views";
@@ -94,7 +93,7 @@ export class Session {
     handlers: SessionHandlers,
     views = new Views(),
   ): Promise<Session> {
-    const ok = await signalling.request("join", { sessionSecret: newSecret(), ...data });
+    const ok = await signalling.request("join", data);
     signalling.startSession(ok);
     // Events may arrive while the device loads. So keep the list from now on. Only the transports wait for the device.
     const loading = device.load({ routerRtpCapabilities: ok.routerRtpCapabilities }).then(() => device);

@@ -78,7 +78,12 @@ export function endedWords({ code, reason, wasJoined }: WhyEnded): Words {
   }
   switch (code) {
     case 4409:
-      return { title: "You joined from somewhere else", text: "Another window or device of yours is in the channel now." };
+      return wasJoined
+        ? { title: "You joined from somewhere else", text: "Another window or device of yours is in the channel now." }
+        : {
+            title: "Your user id is in use",
+            text: "Another window, another device or another person is in the channel with it. Try again when it has left.",
+          };
     case 4403:
       return wasJoined
         ? { title: "You were removed", text: "A moderator removed you from this channel." }

@@ -77,7 +77,7 @@ describe("an error in answer to join", () => {
     ["internal", 4500],
     ["timeout", 4500],
     ["invalid", 4400],
-    ["conflict", 4400],
+    ["conflict", 4409],
   ] as const)("%s counts as close code %i", (error, code) => {
     expect(closeCodeOf(error)).toBe(code);
   });

@@ -86,6 +86,17 @@ describe("joining", () => {
     expect(room.getState().phase).toBe("joined");
   });
 
+  it("ends if somebody else holds the user id", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.join = () => new FakeError("conflict");
+    const { room } = setUp(gateway);
+    room.join({ ...ADA, userId: "ada" });
+    await settle();
+    expect(room.getState()).toMatchObject({ phase: "ended", ended: { code: 4409, wasJoined: false } });
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(gateway.sockets).toHaveLength(1);
+  });
+
   it("ends in a browser that mediasoup-client does not support", async () => {
     const unknown = () => Promise.reject(Object.assign(new Error("device not supported"), { name: "UnsupportedError" }));
     const { room } = setUp(undefined, undefined, unknown);
@@ -248,6 +259,20 @@ describe("a WebSocket that breaks", () => {
     expect(browser.asked).toHaveLength(1);
   });
 
+  it("is followed by joining again with the same secret, which opens the way to the page's own seat", async () => {
+    const { gateway } = await joined();
+    const [first] = gateway.socket.asked("join");
+    expect(first?.sessionSecret).toMatch(/^[A-Za-z0-9_-]{22}$/);
+    gateway.answers.resume_session = () => new FakeError("not_found");
+    gateway.socket.lose(1006);
+    await settle();
+    expect(gateway.socket.asked("join")).toMatchObject([{ sessionSecret: first?.sessionSecret }]);
+    gateway.socket.lose(4500);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await settle();
+    expect(gateway.socket.asked("join")).toMatchObject([{ sessionSecret: first?.sessionSecret }]);
+  });
+
   it("is followed by the usual waits once no session can live any more", async () => {
     const { room, gateway } = await joined();
     gateway.isAway = true;
@@ -306,6 +331,11 @@ describe("a person who was replaced", () => {
     expect(gateway.socket.asked("join")).toMatchObject([{ userId: "me" }]);
     expect(browser.asked).toEqual(["audio+video", "audio"]);
   });
+});
+
+it("has a secret that no other page has", async () => {
+  const secrets = [await joined(), await joined()].map(({ gateway }) => gateway.socket.asked("join")[0]?.sessionSecret);
+  expect(new Set(secrets).size).toBe(2);
 });
 
 describe("leaving", () => {

@@ -65,6 +65,7 @@ describe("words for the end of a call", () => {
 
   it("name another window as the cause", () => {
     expect(endedWords(ended(4409)).title).toBe("You joined from somewhere else");
+    expect(endedWords(ended(4409, false)).title).toBe("Your user id is in use");
   });
 
   it("quote the gateway's reason for a protocol error", () => {

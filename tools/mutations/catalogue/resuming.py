@@ -5,14 +5,15 @@ from typing import Final
 from tools.mutations.mutation import Mutation
 
 _RESUMING: Final = "tests/session/test_resuming.py::"
+_SEATS: Final = "tests/session/test_seats.py::"
 
 MUTATIONS: Final = (
     Mutation(
         2,
         "A session that has ended can be resumed.",
         "gateway/session/resume.py",
-        "    return member.connection.end_reason is None and member.leaving_since is None\n",
-        "    return True\n",
+        "    if seat is None or not is_right or seat[1].is_ending:\n",
+        "    if seat is None or not is_right:\n",
         (f"{_RESUMING}test_a_session_that_has_ended_cannot_be_resumed",),
     ),
     Mutation(
@@ -57,9 +58,25 @@ MUTATIONS: Final = (
         5,
         "A wrong secret resumes a session.",
         "gateway/session/resume.py",
-        "    if seat is None or not is_right or not _can_resume(seat[1]):\n",
-        "    if seat is None or not _can_resume(seat[1]):\n",
+        "    if seat is None or not is_right or seat[1].is_ending:\n",
+        "    if seat is None or seat[1].is_ending:\n",
         (f"{_RESUMING}test_a_wrong_secret_and_an_unknown_session_look_alike_and_the_client_may_join",),
+    ),
+    Mutation(
+        5,
+        "A client without the secret of a session takes its seat.",
+        "gateway/channel/channel.py",
+        "            if newcomer.knows_secret_of(holder):\n",
+        "            if True:\n",
+        (f"{_SEATS}test_a_stranger_cannot_take_a_listed_users_seat",),
+    ),
+    Mutation(
+        5,
+        "A client that waits for its own seat is pushed out by a stranger.",
+        "gateway/channel/channel.py",
+        "        for holder in (older, waiting):\n",
+        "        for holder in (older,):\n",
+        (f"{_SEATS}test_a_stranger_cannot_push_out_a_client_that_waits_for_its_own_seat",),
     ),
     Mutation(
         5,

@@ -49,7 +49,7 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         """\
         if (waiting := self._waiting.get(user_id)) is not None:
-            waiting.end(end_reasons.REPLACED)
+            waiting.connection.end(end_reasons.REPLACED)
         self._waiting""",
         """\
         self._waiting""",
@@ -65,10 +65,10 @@ MUTATIONS: Final = (
         """\
         self.occupants += 1
         try:
-            await self._wait_for_seat(member.user_id, member.connection)
+            await self._wait_for_seat(member)
 """,
         """\
-        await self._wait_for_seat(member.user_id, member.connection)
+        await self._wait_for_seat(member)
         self.occupants += 1
         try:
 """,

@@ -23,7 +23,7 @@ export function EndedPage({ ended, onAgain, onBack }: EndedPageProps) {
         <h1>{title}</h1>
         <p className="muted">{text}</p>
         <button ref={again} type="button" className="primary wide" data-testid="again" onClick={onAgain}>
-          {ended.code === REPLACED ? "Use here instead" : "Try again"}
+          {ended.code === REPLACED && ended.wasJoined ? "Use here instead" : "Try again"}
         </button>
         <button type="button" className="wide" data-testid="back" onClick={onBack}>
           Back
