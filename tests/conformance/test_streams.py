@@ -171,6 +171,28 @@ async def test_a_transport_has_one_consumer_of_a_producer_and_may_have_another_a
         assert len(call.received()) == 1
 
 
+@pytest.mark.parametrize("whose", ["its own", "another member's"])
+async def test_a_client_that_asks_for_1024_copies_of_a_stream_gets_one(
+    autojump_clock: MockClock, identity: Identity, whose: str
+) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001)
+        client, receiving, receiver = call.ben, call.receiving, call.receiver
+        if whose == "its own":
+            client = call.ada
+            receiving, receiver = await call.gate.connected(client, "receive", identity)
+        asked = {"transportId": receiving, "producerId": voice, "paused": False}
+        await client.ok("consume", **asked)
+        refused = [await client.error("consume", **asked) for _ in range(1023)]
+        assert set(refused) == {"conflict"}
+        # A client cannot evade this with more transports, because it has one for each direction.
+        assert await client.error("create_transport", direction="receive", rtpCapabilities=CAPABILITIES) == "conflict"
+        assert call.gate.router.counts().consumers == 1
+        receiver.transport.rtp.clear()
+        await call.send(1001, b"one packet", 111)
+        assert len(receiver.transport.rtp) == 1
+
+
 async def test_the_consumers_of_a_leaving_participant_close_before_user_left(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
