@@ -5,10 +5,13 @@ Decoding, the JSON Schema and the generators of the tests all read them, so each
 
 import json
 import re
+import unicodedata
 from types import UnionType
 from typing import Annotated, Any, Final, Protocol, Union, get_args, get_origin
 
 from attrs import field, frozen
+
+from protocol.invisible import first_invisible
 
 Json = dict[str, Any]
 
@@ -168,6 +171,37 @@ class Trimmed:
 
     def check(self, value: Any) -> Any:
         return value.strip()
+
+    def json_schema(self) -> Json:
+        return {}
+
+
+@frozen
+class Visible:
+    """A text without invisible and bidirectional control characters."""
+
+    def check(self, value: Any) -> Any:
+        if (found := first_invisible(value)) is not None:
+            raise InvalidValueError(f"must hold no invisible characters, such as {found}")
+        return value
+
+    def json_schema(self) -> Json:
+        return {"description": "without invisible characters"}
+
+
+@frozen
+class Normalised:
+    """A text. Decoding brings it into Unicode's normal form C (NFC), so that equal texts look equal and are equal.
+
+    ``maximum`` bounds its length before that, because the time for normalising grows with the square of the length.
+    """
+
+    maximum: int
+
+    def check(self, value: Any) -> Any:
+        if len(value) > self.maximum:
+            raise OversizedError(f"must have at most {self.maximum} characters before normalising (NFC)")
+        return unicodedata.normalize("NFC", value)
 
     def json_schema(self) -> Json:
         return {}

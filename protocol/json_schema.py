@@ -1,7 +1,8 @@
 """A JSON Schema (draft 2020-12) of the whole protocol, generated from the message classes.
 
-It cannot express three rules. A limit on the encoded size of a value is only a description. The schema does not trim
-user names. And it does not check that an answer belongs to its request.
+It cannot express three rules. Limits on the encoded size of a value and on invisible characters are only descriptions.
+The schema does not trim user names, nor bring them into NFC. And it does not check that an answer belongs to its
+request.
 """
 
 import enum

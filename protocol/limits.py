@@ -23,6 +23,8 @@ MAX_ID_CHARACTERS: Final = 128
 # The secret of a session has at least 128 random bits, in base64url.
 MIN_SECRET_CHARACTERS: Final = 22
 MAX_USERNAME_CHARACTERS: Final = 64
+# A letter may come as up to four code points, which decoding composes (NFC).
+MAX_DECOMPOSED_USERNAME_CHARACTERS: Final = 4 * MAX_USERNAME_CHARACTERS
 MAX_TOKEN_CHARACTERS: Final = 8192
 MAX_METADATA_BYTES: Final = 4 * 1024
 MAX_MESSAGE_BYTES: Final = 16 * 1024

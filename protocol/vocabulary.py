@@ -5,7 +5,18 @@ from typing import Annotated, Any, ClassVar, Literal
 from attrs import field, frozen
 
 from protocol import limits
-from protocol.constraints import Characters, EncodedSize, InvalidValueError, Items, Pattern, Range, Trimmed, wire_name
+from protocol.constraints import (
+    Characters,
+    EncodedSize,
+    InvalidValueError,
+    Items,
+    Normalised,
+    Pattern,
+    Range,
+    Trimmed,
+    Visible,
+    wire_name,
+)
 
 MediaKind = Literal["audio", "video"]
 Source = Literal["microphone", "camera", "screen", "screen_audio", "other"]
@@ -19,7 +30,9 @@ UserId = Annotated[str, _NAME]
 ObjectId = Annotated[str, Characters(1, limits.MAX_ID_CHARACTERS)]
 Username = Annotated[
     str,
+    Visible(),
     Trimmed(),
+    Normalised(limits.MAX_DECOMPOSED_USERNAME_CHARACTERS),
     Characters(1, limits.MAX_USERNAME_CHARACTERS),
     Pattern(r"[^\u0000-\u001f\u007f-\u009f]*", "must hold no control characters"),
 ]

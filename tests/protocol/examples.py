@@ -2,6 +2,7 @@
 
 import enum
 import re
+import unicodedata
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -18,6 +19,7 @@ from protocol.constraints import (
     split_annotated,
     without_none,
 )
+from protocol.invisible import first_invisible
 from protocol.media import FINGERPRINT_BYTES, DtlsFingerprint, RtpCodecParameters
 from protocol.vocabulary import OneOf
 
@@ -115,11 +117,11 @@ def _texts(rules: list[Constraint]) -> st.SearchStrategy[str]:
     minimum, maximum = (bounds[0].minimum, min(bounds[0].maximum, 12)) if bounds else (0, 12)
     if patterns and not bounds:
         return st.from_regex(patterns[0], fullmatch=True)
-    characters = (
-        st.characters(exclude_categories=["Cs", "Cc", "Zs"]) if patterns else st.characters(exclude_categories=["Cs"])
-    )
+    if not patterns:
+        return st.text(st.characters(exclude_categories=["Cs"]), min_size=minimum, max_size=maximum)
+    characters = st.characters(exclude_categories=["Cs", "Cc", "Zs"]).filter(lambda one: first_invisible(one) is None)
     return st.text(characters, min_size=minimum, max_size=maximum).filter(
-        lambda text: not patterns or text == text.strip()
+        lambda text: text == text.strip() and unicodedata.is_normalized("NFC", text)
     )
 
 

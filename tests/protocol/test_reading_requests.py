@@ -1,6 +1,8 @@
 """Decoding of frames from clients: each gives a request, or one error with all that its answer needs."""
 
 import json
+import sys
+import unicodedata
 from typing import Any
 
 import pytest
@@ -203,6 +205,42 @@ def test_other_channel_and_user_ids_are_invalid(name: str) -> None:
 )
 def test_bad_usernames_are_invalid(username: str) -> None:
     assert invalid_path("join", {**JOIN, "username": username}) == "data.username"
+
+
+INVISIBLE = [
+    chr(code)
+    for code in range(sys.maxunicode + 1)
+    if unicodedata.category(chr(code)) in ("Cf", "Zl", "Zp") or code in (0x3164, 0x115F, 0x1160, 0xFFA0)
+]
+
+
+def test_usernames_with_invisible_or_bidirectional_control_characters_are_invalid() -> None:
+    assert {"\u200b", "\u200d", "\u202e", "\u2028", "\u2066", "\ufeff", "\u00ad", "\U000e0041"} < set(INVISIBLE)
+    for character in INVISIBLE:
+        for username in (f"An{character}na", f"Anna{character}", character):
+            error = refusal(frame("join", {**JOIN, "username": username}))
+            assert (error.code, error.path) == (ErrorCode.INVALID, "data.username")
+            assert error.message == f"must hold no invisible characters, such as U+{ord(character):04X}"
+
+
+@pytest.mark.parametrize("username", ["Ænna", "مریم", "李雷", "김민수", "Анна 🎤", "👩🏽", "O'Neil-Đặng"])
+def test_usernames_of_every_script_are_allowed(username: str) -> None:
+    assert decode_request(frame("join", {**JOIN, "username": username})).data == Join("lobby", username)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [("Zoe\u0308", "Zoë"), ("\u212bsa", "Åsa"), ("\u1112\u1161\u11ab", "한"), ("e\u0301" * 64, "é" * 64)],
+)
+def test_usernames_that_look_alike_are_read_as_the_same_text(sent: str, read: str) -> None:
+    assert decode_request(frame("join", {**JOIN, "username": sent})).data == Join("lobby", read)
+
+
+def test_a_username_is_not_normalised_when_that_would_take_long() -> None:
+    # The time to sort combining characters grows with the square of their number.
+    error = refusal(frame("join", {**JOIN, "username": "a" + "\u0301\u0327" * 20_000}))
+    assert (error.code, error.path) == (ErrorCode.INVALID, "data.username")
+    assert "before normalising" in error.message
 
 
 def test_a_username_is_measured_after_trimming_and_in_characters() -> None:

@@ -14,9 +14,10 @@ export function asChannel(text: string): string {
 /**
  * The text as a valid name. Empty if nothing printable is left.
  *
- * The gateway refuses control characters and counts code points, as this does.
+ * The gateway refuses control characters and invisible ones, and counts code points in NFC, as this does.
  */
 export function asUsername(text: string): string {
-  const plain = text.replace(/[\p{Cc}\p{Cs}]+/gu, " ").trim();
+  const visible = text.normalize("NFC").replace(/[\p{Cf}\u115f\u1160\u3164\uffa0]+/gu, "");
+  const plain = visible.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ").trim();
   return [...plain].slice(0, LIMITS.maxUsernameCharacters).join("").trim();
 }

@@ -470,6 +470,7 @@ export const LIMITS = {
   maxIdCharacters: 128,
   minSecretCharacters: 22,
   maxUsernameCharacters: 64,
+  maxDecomposedUsernameCharacters: 256,
   maxTokenCharacters: 8192,
   maxMetadataBytes: 4096,
   maxMessageBytes: 16384,

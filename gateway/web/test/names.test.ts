@@ -27,6 +27,14 @@ describe("a person's name", () => {
 
   it("may be in any script", () => {
     expect(asUsername("مریم")).toBe("مریم");
-    expect(asUsername("👩‍🚀 Ada")).toBe("👩‍🚀 Ada");
+    expect(asUsername("👩🏽 Ada")).toBe("👩🏽 Ada");
+  });
+
+  it("has no invisible characters and is in NFC, because the gateway refuses the one and does the other", () => {
+    expect(asUsername("A\u200bd\u202ea\ufeff\u3164")).toBe("Ada");
+    expect(asUsername("👩\u200d🚀 Ada")).toBe("👩🚀 Ada");
+    expect(asUsername("Ada\u2028King")).toBe("Ada King");
+    expect(asUsername("Zoe\u0308")).toBe("Zoë");
+    expect(asUsername("\u200b \u2060")).toBe("");
   });
 });
