@@ -4,7 +4,7 @@ A channel has no task, and only :meth:`Channel.seat` has checkpoints. So each ch
 new revision and its broadcast, and no cancellation can interrupt a removal.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
@@ -16,6 +16,7 @@ from gateway.channel.member import Member, Publication
 from gateway.channel.recent_speakers import RecentSpeakers
 from gateway.config.config import DuplicateUsers
 from gateway.connection import end_reasons
+from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from gateway.ops.metrics import Metrics
 from protocol import limits
@@ -175,15 +176,13 @@ class Channel:
             self._take_off_list(member, member.leave_reason)
             raise
 
-    def expel(self, user_id: str) -> bool:
-        """End the session of a user, or its wait for a seat, on behalf of a moderator. Return whether the user was
-        here."""
-        member, waiting = self.members.get(user_id), self._waiting.get(user_id)
-        if waiting is not None:
-            waiting.connection.end(end_reasons.REMOVED)
-        if member is not None:
-            member.connection.end(end_reasons.REMOVED)
-        return member is not None or waiting is not None
+    def expel(self, user_id: str) -> Sequence[Connection]:
+        """End the session of a user, and its wait for a seat, on behalf of a moderator. Return their connections."""
+        clients = (self._waiting.get(user_id), self.members.get(user_id))
+        expelled = [client.connection for client in clients if client is not None]
+        for connection in expelled:
+            connection.end(end_reasons.REMOVED)
+        return expelled
 
     # Looking things up.
 

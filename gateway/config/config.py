@@ -206,6 +206,8 @@ class Config:
     """Maximum number of channels at a time."""
     max_members: int = _count(500)
     """Maximum number of members in one channel."""
+    max_removals: int = _count(10_000)
+    """Maximum number of users and addresses that are removed for a time. Past it, the first to end is forgotten."""
     max_producers: int = _of_media("max_producers", _COUNT)
     """Maximum number of streams that one session may send."""
     max_consumers: int = _of_media("max_consumers", _COUNT)

@@ -1,5 +1,6 @@
 """The HTTP routes besides the WebSocket: health, metrics, moderation, and the files of the web client."""
 
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence, Sized
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.channel.removals import MAX_SECONDS
 from gateway.config import Config
 from gateway.http.web_files import WebFiles
 from gateway.ops.metrics import CONTENT_TYPE, Metrics
@@ -39,6 +41,7 @@ _SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff",
 }
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+_WHOLE_NUMBER: Final = re.compile("[0-9]{1,9}")
 _Answer = Callable[[Request], Response]
 
 
@@ -55,8 +58,8 @@ class ModeratedChannels(Protocol):
     @property
     def channels(self) -> Mapping[str, ListedChannel]: ...
 
-    def expel(self, channel_id: str, user_id: str) -> bool:
-        """End a member's session. Return whether there was such a member."""
+    def expel(self, channel_id: str, user_id: str, seconds: int | None = None) -> bool:
+        """End a member's session, and keep the member out for ``seconds``. Return whether there was such a member."""
 
 
 def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_ready: Callable[[], bool]) -> ASGIApp:
@@ -121,7 +124,10 @@ def _moderation(admin_token: str | None, channels: ModeratedChannels) -> list[Ro
         return JSONResponse({"channels": listed}, headers={"cache-control": "no-store"})
 
     def remove_participant(request: Request) -> Response:
-        if not channels.expel(request.path_params["channel_id"], request.path_params["user_id"]):
+        seconds = _seconds_untrusted(request.query_params.getlist("seconds"))
+        found = channels.expel(request.path_params["channel_id"], request.path_params["user_id"], seconds)
+        # A removal for a time has an effect also if the user has just left.
+        if not found and seconds is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "no such participant")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
@@ -135,6 +141,15 @@ def _moderation(admin_token: str | None, channels: ModeratedChannels) -> list[Ro
             "DELETE",
         ),
     ]
+
+
+def _seconds_untrusted(given: Sequence[str]) -> int | None:
+    """Return the time in a query. None if it has none. Raises :exc:`HTTPException` for a bad one."""
+    if not given:
+        return None
+    if len(given) == 1 and _WHOLE_NUMBER.fullmatch(given[0]) and 1 <= int(given[0]) <= MAX_SECONDS:
+        return int(given[0])
+    raise HTTPException(HTTPStatus.BAD_REQUEST, f"seconds must be a whole number from 1 to {MAX_SECONDS}")
 
 
 def _route(path: str, answer: _Answer, *methods: str) -> Route:

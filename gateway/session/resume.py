@@ -52,6 +52,7 @@ def resume_session(gateway: Gateway, connection: Connection, request: Request) -
     if missing is None:
         for event in (*channel.present_state(), *_present_state(member)):
             resumed.send_event(event)
+    resumed.remote = connection.remote
     resumed.log = resumed.log.bind(remote=connection.remote)
     resumed.metrics.resumed(lost=missing is None)
     resumed.log.info("session resumed", lost=missing is None, sent_again=len(missing or ()))

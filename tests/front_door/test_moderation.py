@@ -37,6 +37,29 @@ async def test_a_participant_is_removed(door: Door, rooms: Rooms, channel: str) 
     assert rooms.by_id["a:b.c"] == []
 
 
+async def test_a_participant_is_removed_for_a_time(door: Door, rooms: Rooms) -> None:
+    for query in ("", "?seconds=1", "?seconds=2592000"):
+        rooms.by_id["kitchen"] = ["alice"]
+        answer = await door.ask(request(f"/api/channels/kitchen/participants/alice{query}", "DELETE", ADMIN))
+        assert (answer.status, rooms.by_id["kitchen"]) == (204, [])
+    assert rooms.seconds == [None, 1, 2592000]
+
+
+async def test_an_absent_user_can_be_kept_out_for_a_time(door: Door, rooms: Rooms) -> None:
+    answer = await door.ask(request("/api/channels/nowhere/participants/eve?seconds=60", "DELETE", ADMIN))
+    assert (answer.status, rooms.seconds) == (204, [60])
+
+
+@pytest.mark.parametrize(
+    "query", ["seconds=", "seconds=0", "seconds=-1", "seconds=1.5", "seconds=2592001", "seconds=x", "seconds=%D9%A1"]
+)
+async def test_a_bad_time_removes_nobody(door: Door, rooms: Rooms, query: str) -> None:
+    for path in (query, f"{query}&seconds=5"):
+        answer = await door.ask(request(f"/api/channels/kitchen/participants/alice?{path}", "DELETE", ADMIN))
+        assert (answer.status, answer.text) == (400, "seconds must be a whole number from 1 to 2592000")
+    assert rooms.by_id["kitchen"] == ["alice", "bob"]
+
+
 @pytest.mark.parametrize("path", ["kitchen/participants/carol", "nowhere/participants/alice"])
 async def test_removing_an_absent_user_is_404(door: Door, rooms: Rooms, path: str) -> None:
     answer = await door.ask(request(f"/api/channels/{path}", "DELETE", ADMIN))

@@ -187,7 +187,8 @@ async def join_all(clients: list[RawClient], users: Sequence[str], channel: str)
 
 @define
 class Rig:
-    """A gateway and the way to it. ``log`` holds the log lines as dictionaries."""
+    """A gateway and the way to it. ``log`` holds the log lines as dictionaries. ``remote`` is the address of the next
+    clients."""
 
     gateway: Gateway
     router: sfu.Router
@@ -195,6 +196,7 @@ class Rig:
     nursery: trio.Nursery
     log: list[Any]
     serving: int = 0
+    remote: str = "198.51.100.1"
     scopes: list[trio.CancelScope] = field(factory=list)
 
     async def serve(self, stream: trio.abc.Stream) -> None:
@@ -202,7 +204,7 @@ class Rig:
         try:
             with trio.CancelScope() as scope:
                 self.scopes.append(scope)
-                await serve_client(stream, gateway=self.gateway, remote="198.51.100.1")
+                await serve_client(stream, gateway=self.gateway, remote=self.remote)
         finally:
             self.serving -= 1
 

@@ -87,7 +87,7 @@ export function endedWords({ code, reason, wasJoined }: WhyEnded): Words {
     case 4403:
       return wasJoined
         ? { title: "You were removed", text: "A moderator removed you from this channel." }
-        : { title: "You may not join this channel", text: "The gateway did not let you in." };
+        : { title: "You may not join this channel", text: `The gateway did not let you in${reason ? `: ${reason}` : ""}.` };
     default:
       return {
         title: "The gateway closed the connection",

@@ -61,6 +61,7 @@ describe("words for the end of a call", () => {
   it("tell a removal from a refusal", () => {
     expect(endedWords(ended(4403, true)).title).toBe("You were removed");
     expect(endedWords(ended(4403, false)).title).toBe("You may not join this channel");
+    expect(endedWords({ code: 4403, reason: "wait 5 s", wasJoined: false }).text).toBe("The gateway did not let you in: wait 5 s.");
   });
 
   it("name another window as the cause", () => {

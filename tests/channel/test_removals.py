@@ -1,0 +1,151 @@
+"""Removals for a time: a removed person stays away, and so does the address, unless it is loopback."""
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from gateway.channel.removals import Removals, site_of
+from tests.session.memory_gateway import RawClient, Rig, open_rig
+
+
+async def refusal(rig: Rig, user: str, channel: str = "lobby") -> str:
+    """The message with which a new client is refused."""
+    client = await rig.connect()
+    frame = await client.ask("join", channelId=channel, username=user, userId=user)
+    assert (frame["type"], frame["data"]["code"]) == ("error", "forbidden"), frame
+    await client.close()
+    await wait_all_tasks_blocked()
+    return str(frame["data"]["message"])
+
+
+async def remove(rig: Rig, client: RawClient, user: str, seconds: float | None) -> None:
+    assert rig.gateway.channels.expel("lobby", user, seconds)
+    assert await client.wait_closed() == 4403
+    await wait_all_tasks_blocked()
+
+
+async def test_a_removed_user_may_join_again_at_once_by_default(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, _ben = await rig.joined("ada", "ben")
+        await remove(rig, ada, "ada", None)
+        await rig.joined("ada")
+
+
+async def test_a_user_removed_for_a_time_is_refused_until_it_is_over(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, _ben = await rig.joined("ada", "ben")
+        await remove(rig, ada, "ada", 600)
+        rig.remote = "192.0.2.7"
+        await trio.sleep(17.5)
+        message = "a moderator removed this user; joining is possible again in 583 s"
+        assert await refusal(rig, "ada") == message
+        await trio.sleep(582.5)
+        await rig.joined("ada")
+
+
+async def test_a_removal_for_a_time_outlives_the_channel_and_concerns_no_other_channel(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await remove(rig, ada, "ada", 600)
+        rig.assert_empty()
+        await refusal(rig, "ada")
+        rig.assert_empty()
+        await rig.joined("ada", channel="cellar")
+
+
+async def test_a_removed_user_cannot_come_back_under_another_user_id_from_the_same_address(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_rig() as rig:
+        rig.remote = "[2001:db8:1:2::3]:4711"
+        (ada,) = await rig.joined("ada")
+        await remove(rig, ada, "ada", 600)
+        rig.remote = "[2001:db8:1:2:ffff::1]:4712"  # another address of the same site
+        await refusal(rig, "eve")
+        rig.remote = "[2001:db8:1:3::3]:4711"
+        await rig.joined("eve")
+
+
+async def test_others_behind_the_same_loopback_proxy_may_still_join(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        rig.remote = "127.0.0.1:50000"
+        (ada,) = await rig.joined("ada")
+        await remove(rig, ada, "ada", 600)
+        await refusal(rig, "ada")
+        await rig.joined("ben")
+
+
+async def test_the_newest_address_of_a_resumed_session_is_the_removed_one(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada = await rig.connect()
+        joined = await ada.join("ada")
+        rig.remote = "203.0.113.9:1000"
+        again = await rig.connect()
+        await again.ok("resume_session", sessionId=joined["sessionId"], sessionSecret=joined["sessionSecret"])
+        await remove(rig, again, "ada", 600)
+        await refusal(rig, "eve")
+        rig.remote = "198.51.100.1"
+        await rig.joined("eve")
+
+
+async def test_a_user_who_has_just_left_can_be_kept_out(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        assert not rig.gateway.channels.expel("lobby", "ada", 60)
+        await refusal(rig, "ada")
+        await rig.joined("ben")
+
+
+async def test_the_session_secret_opens_no_way_around_a_removal(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, _ben = await rig.joined("ada", "ben")
+        await remove(rig, ada, "ada", 600)
+        rig.remote = "192.0.2.7"
+        client = await rig.connect()
+        own = {"channelId": "lobby", "username": "Ada", "userId": "ada", "sessionSecret": "s" * 22}
+        assert await client.error("join", **own) == "forbidden"
+
+
+def test_the_number_of_removals_is_bounded_and_the_first_to_end_is_forgotten() -> None:
+    removals = Removals(3)
+    for number, until in enumerate((50.0, 20.0, 90.0, 70.0)):
+        removals.add("lobby", f"user-{number}", until, now=0.0)
+    assert len(removals) == 3
+    assert [removals.seconds_left("lobby", f"user-{number}", "", 0.0) for number in range(4)] == [50, 0, 90, 70]
+
+
+def test_removals_that_are_over_make_room_for_new_ones() -> None:
+    removals = Removals(2)
+    removals.add("lobby", "ada", 10.0, now=0.0)
+    removals.add("lobby", "ben", 100.0, now=0.0)
+    removals.add("lobby", "cleo", 60.0, now=10.0)
+    assert [removals.seconds_left("lobby", user, "", 10.0) for user in ("ada", "ben", "cleo")] == [0, 90, 50]
+
+
+def test_a_newer_removal_of_the_same_user_replaces_the_older_one() -> None:
+    removals = Removals(1)
+    removals.add("lobby", "ada", 100.0, now=0.0)
+    removals.add("lobby", "ada", 5.0, now=1.0)
+    assert (len(removals), removals.seconds_left("lobby", "ada", "", 1.0)) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("remote", "site"),
+    [
+        ("192.0.2.1:4711", "192.0.2.1/32"),
+        ("192.0.2.1", "192.0.2.1/32"),
+        ("[::ffff:192.0.2.1]:4711", "192.0.2.1/32"),
+        ("[2001:db8:1:2:3::4]:4711", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("[fe80::1%eth0]:4711", "fe80::1/128"),
+        ("127.0.0.1:4711", None),
+        ("[::1]:4711", None),
+        ("[::ffff:127.0.0.1]:4711", None),
+        ("unknown", None),
+        ("memory", None),
+        ("", None),
+    ],
+)
+def test_an_address_counts_with_its_whole_site_and_loopback_does_not(remote: str, site: str | None) -> None:
+    assert site_of(remote) == site
