@@ -10,8 +10,9 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.channel.channel import Channel, Welcome
 from gateway.channel.member import Member
-from gateway.channel.removals import Removals, site_of
+from gateway.channel.removals import Removals
 from gateway.config import Config
+from gateway.connection.accounts import site_of
 from gateway.ops.metrics import ChannelCounts, Metrics
 from protocol.errors import ErrorCode, RequestError
 

@@ -81,18 +81,19 @@ class Accounts:
 
 
 def site_of(remote: str) -> str | None:
-    """What stands for the address in the accounts: an IPv4 address, or the first 64 bits of an IPv6 address.
+    """Return the site of an address with or without a port, such as ``192.0.2.1/32`` or ``2001:db8::/64``.
 
-    None for loopback and for what is no address.
+    None for loopback, where everybody behind a proxy on this machine has the same address. None also for a text that
+    is no address.
     """
-    host = remote.rpartition(":")[0].strip("[]") if remote.count(":") == 1 or remote.startswith("[") else remote
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            network = ipaddress.ip_network((address, IPV6_SITE), strict=False)
-            return None if address.is_loopback else str(network)
-        address = address.ipv4_mapped
-    return None if address.is_loopback else str(address)
+    for text in (remote, remote.rpartition(":")[0]):
+        try:
+            address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+        except ValueError:
+            continue
+        if isinstance(address, ipaddress.IPv6Address):
+            address = address.ipv4_mapped or address
+        # On a link, all machines share the first 64 bits.
+        bits = IPV6_SITE if address.version == 6 and not address.is_link_local else address.max_prefixlen
+        return None if address.is_loopback else str(ipaddress.ip_network((address, bits), strict=False))
+    return None

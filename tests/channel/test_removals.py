@@ -4,7 +4,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from gateway.channel.removals import Removals, site_of
+from gateway.channel.removals import Removals
+from gateway.connection.accounts import site_of
 from tests.session.memory_gateway import RawClient, Rig, open_rig
 
 
