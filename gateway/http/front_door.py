@@ -9,6 +9,7 @@ A connection that does not begin like HTTP may become a media stream. No connect
 another connection or the server.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -67,12 +68,14 @@ class FrontDoor:
         metrics: Metrics,
         count_sessions: Callable[[], int] | None = None,
         media_streams: MediaStreams | None = None,
+        debt_of: Callable[[str], float] | None = None,
     ) -> None:
         self._config = config
         self._app = app
         self._serve_client = serve_client
         self._metrics = metrics
         self._media_streams = media_streams
+        self._debt_of = debt_of
         self._refusals = RefusalLog(metrics)
         self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
         self._last_client_left = trio.Event()
@@ -160,7 +163,7 @@ class FrontDoor:
             path = asgi.split_target(exchange.request)[0]
             check_host(exchange.request, self._allowed_hosts)
             if path == PATH and self._serve_client is not None:
-                self._check_client(exchange)
+                self._check_client(exchange, remote)
                 return True
             if path in HEALTH_PATHS and not has_body(exchange.request):
                 await self._answer_health(exchange, remote)
@@ -219,11 +222,17 @@ class FrontDoor:
         if error.refusal is not None:
             self._refusals.record(error.refusal, error.status, error.message, remote)
 
-    def _check_client(self, exchange: Exchange) -> None:
+    def _check_client(self, exchange: Exchange, remote: str) -> None:
         """Check that the request may become a WebSocket. Raises :exc:`HttpError`."""
         check_upgrade(exchange.request, self._config.allowed_origins)
         if exchange.has_bytes_after_head:  # the WebSocket library would lose these bytes
             raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
+        if self._debt_of is not None and (debt := self._debt_of(remote)):
+            # The clients of this address have used too much of the gateway's time. A new one would wait for its turn
+            # anyway, and meanwhile take a place.
+            retry = (b"retry-after", str(math.ceil(debt)).encode())
+            why = "the clients of this address use too much of the gateway's time"
+            raise HttpError(HTTPStatus.TOO_MANY_REQUESTS, why, [retry], HttpRefusal.RATE_LIMITED)
         if not self.accepts_clients:
             raise _unavailable("the gateway is going away", HttpRefusal.DRAINING)
         if self._is_full:

@@ -18,3 +18,4 @@ class HttpRefusal(StrEnum):
     TOO_MANY_CONNECTIONS = "too_many_connections"
     FULL = "full"
     DRAINING = "draining"
+    RATE_LIMITED = "rate_limited"

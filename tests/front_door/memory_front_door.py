@@ -123,10 +123,13 @@ class Door:
     app: ASGIApp = hello_app
     clients: Clients = field(factory=Clients)
     metrics: Metrics = field(factory=Metrics)
+    debts: dict[str, float] = field(factory=dict)
     front: FrontDoor = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.front = FrontDoor(self.config, self.app, self.clients, self.metrics)
+        self.front = FrontDoor(
+            self.config, self.app, self.clients, self.metrics, debt_of=lambda remote: self.debts.get(remote, 0.0)
+        )
 
     async def raw(self, data: bytes) -> bytes:
         """Send these bytes on a new connection. Return the answer up to the close."""

@@ -258,3 +258,14 @@ async def test_an_exception_in_a_client_ends_only_its_own_connection() -> None:
     assert door.front.clients == 0
     assert b"sfu_connection_errors_total 1.0" in door.metrics.render()
     assert (await door.ask(request())).status == 200
+
+
+async def test_an_address_in_debt_gets_no_further_websocket() -> None:
+    door = Door(debts={"somewhere:1": 2.5})
+    answer = await door.ask(upgrade())
+    assert (answer.status, answer.headers["retry-after"]) == (429, "3")
+    assert "time" in answer.text
+    assert door.clients.came == []
+    assert (await door.ask(request("/healthz"))).status != 429
+    door.debts.clear()
+    assert (await door.raw(upgrade())).startswith(b"HTTP/1.1 204 ")
