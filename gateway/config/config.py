@@ -16,6 +16,7 @@ from attrs.validators import optional
 
 from gateway.config.hosts import parse_host
 from gateway.config.origins import MAX_PORT, parse_origin
+from gateway.config.proxies import parse_network
 from protocol import limits
 from protocol.requests import IceServer
 from sfu.settings import MediaSettings
@@ -79,6 +80,15 @@ def _origins(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> Non
             wanted = "origins like https://call.example.org or https://call.example.org:8443"
             hint = "without a path or a pattern, and with xn--… for letters that are not ASCII"
             raise ValueError(f"{attribute.name} must hold {wanted}, {hint}, not {origin!r}") from None
+
+
+def _networks(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
+    for text in value:
+        try:
+            parse_network(text)
+        except ValueError:
+            wanted = "addresses or networks like 10.0.0.7 or 10.0.0.0/8"
+            raise ValueError(f"{attribute.name} must hold {wanted}, not {text!r}") from None
 
 
 def _hosts(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
@@ -147,6 +157,8 @@ class Config:
     """Bearer token for the moderation API under /api. Without it, /api answers 404."""
     allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
     """Origins of pages that may connect, such as https://call.example.org, or *. Default: this gateway's own host."""
+    trusted_proxies: tuple[str, ...] = field(default=(), validator=_networks)
+    """Addresses or networks of reverse proxies that name the client's address in X-Forwarded-For. Default: none."""
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
     """STUN and TURN servers for clients (JSON outside a file). Each has urls, perhaps username and credential."""
     kiosk: bool = False

@@ -22,6 +22,8 @@ def accidental_exposure(config: Config) -> str | None:
 def _reasons(config: Config) -> Iterator[str]:
     if not _is_here(config.host):
         yield f"host {config.host} lets other machines connect"
+    if config.trusted_proxies:
+        yield f"trusted-proxies lets clients of {config.trusted_proxies[0]} in"
     for host in config.allowed_hosts:
         if not _is_here(host):
             yield f"allowed-hosts serves other machines under {host}"

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from gateway.config import Config
 from gateway.config.hosts import AllowedHosts
+from gateway.config.proxies import TrustedProxies
 from gateway.http import asgi
 from gateway.http.half_open import Displaced, HalfOpen
 from gateway.http.host_check import check_host
@@ -37,6 +38,7 @@ from protocol.limits import PATH
 
 log = structlog.get_logger(__name__)
 
+_FORWARDED = b"x-forwarded-for"
 _RETRY_AFTER = (b"retry-after", b"5")
 _MOST_HEALTH_ANSWERS: Final = 100
 """The most health checks that are being answered. An answer fits into the empty buffer of its socket and waits for
@@ -78,6 +80,7 @@ class FrontDoor:
         self._debt_of = debt_of
         self._refusals = RefusalLog(metrics)
         self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
+        self._trusted_proxies = TrustedProxies.of(config.trusted_proxies)
         self._last_client_left = trio.Event()
         self.clients = 0
         self._count_sessions = count_sessions or (lambda: self.clients)
@@ -108,9 +111,10 @@ class FrontDoor:
             await self._last_response_sent.wait()
 
     async def serve(self, stream: trio.abc.Stream, remote: str) -> None:
-        """Serve one TCP connection to its end. ``remote`` names it in the log. Never raises ``Exception``."""
+        """Serve one TCP connection to its end. ``remote`` is its peer, which may be a proxy. Never raises
+        ``Exception``."""
         try:
-            upgrade = await self._serve_first(stream, remote)
+            upgrade, remote = await self._serve_first(stream, remote)
             if upgrade and self._serve_client is not None:
                 with self._client_counted():
                     await self._serve_client(PrefixedStream(stream, upgrade), remote)
@@ -132,102 +136,107 @@ class FrontDoor:
                 self._last_client_left.set()
                 self._last_client_left = trio.Event()
 
-    async def _serve_first(self, stream: trio.abc.Stream, remote: str) -> bytes:
-        """Serve a media stream or one request. Return the handshake of a WebSocket, or nothing once it is served."""
+    async def _serve_first(self, stream: trio.abc.Stream, remote: str) -> tuple[bytes, str]:
+        """Serve a media stream or one request. Return the handshake of a WebSocket, or nothing once it is served, and
+        the address of the client."""
         try:
             return await self._serve_http(stream, remote)
         except NotHttp as begun:
             if self._media_streams is not None:
                 await self._media_streams.take(stream, begun.data, remote)
-            return b""
+            return b"", remote
 
     def _may_be_media(self, first: bytes) -> bool:
         return self._media_streams is not None and self._media_streams.may_begin(first)
 
-    async def _serve_http(self, stream: trio.abc.Stream, remote: str) -> bytes:
-        """Read one request. Return the handshake of a WebSocket, or nothing once another request is answered."""
-        exchange = Exchange(stream, self._config, self._may_be_media)
+    async def _serve_http(self, stream: trio.abc.Stream, remote: str) -> tuple[bytes, str]:
+        """Read one request. Return the handshake of a WebSocket, or nothing once another request is answered, and the
+        address of the client."""
+        exchange = Exchange(stream, self._config, self._may_be_media, remote)
         try:
-            return handshake_of(exchange.request) if await self._serve_request(exchange, remote) else b""
+            is_client = await self._serve_request(exchange)
+            return handshake_of(exchange.request) if is_client else b"", exchange.remote
         finally:
             if exchange.status is not None:
                 self._metrics.http_response(exchange.status)
 
-    async def _serve_request(self, exchange: Exchange, remote: str) -> bool:
+    async def _serve_request(self, exchange: Exchange) -> bool:
         """Answer one request, or return True if it asks for a WebSocket."""
         refusal = None
         try:
             with self.half_open.place():
                 if not await exchange.read_head():
                     return False
+            forwarded = [value.decode("latin-1") for name, value in exchange.request.headers if name == _FORWARDED]
+            exchange.remote = self._trusted_proxies.client_of_untrusted(exchange.remote, forwarded)
             path = asgi.split_target(exchange.request)[0]
             check_host(exchange.request, self._allowed_hosts)
             if path == PATH and self._serve_client is not None:
-                self._check_client(exchange, remote)
+                self._check_client(exchange)
                 return True
             if path in HEALTH_PATHS and not has_body(exchange.request):
-                await self._answer_health(exchange, remote)
+                await self._answer_health(exchange)
                 return False
         except Displaced:
-            await self._turn_away(exchange, remote)
+            await self._turn_away(exchange)
             return False
         except HttpError as error:
             refusal = error
-        await self._answer(exchange, refusal, remote)
+        await self._answer(exchange, refusal)
         return False
 
-    async def _turn_away(self, exchange: Exchange, remote: str) -> None:
+    async def _turn_away(self, exchange: Exchange) -> None:
         """Close a connection that a newer one displaced."""
         error = _unavailable("too many connections wait for their request", HttpRefusal.HALF_OPEN)
         if exchange.head_begun:
-            await self._refuse(exchange, error, remote)
+            await self._refuse(exchange, error)
         else:  # A browser would take this answer for that of its next request on a spare connection.
-            self._record(error, remote)
+            self._record(error, exchange.remote)
 
-    async def _answer(self, exchange: Exchange, refusal: HttpError | None, remote: str) -> None:
+    async def _answer(self, exchange: Exchange, refusal: HttpError | None) -> None:
         """Answer a request in the pool of HTTP connections, with this refusal if there is one."""
         if self.http_connections >= self._config.max_http_connections:
             # A short answer, which waits for nobody, so that it needs no place. A refusal may quote the client.
             full = _unavailable("too many connections", HttpRefusal.TOO_MANY_CONNECTIONS)
-            await self._refuse(exchange, full, remote)
+            await self._refuse(exchange, full)
             return
         self.http_connections += 1
         try:
             try:
                 if refusal is not None:
                     raise refusal
-                await self._respond(exchange, remote)
+                await self._respond(exchange)
             except HttpError as error:
-                await self._refuse(exchange, error, remote)
+                await self._refuse(exchange, error)
             await exchange.linger()
         finally:
             self.http_connections -= 1
 
-    async def _answer_health(self, exchange: Exchange, remote: str) -> None:
+    async def _answer_health(self, exchange: Exchange) -> None:
         """Answer a health check outside the pool of HTTP connections. Raises :exc:`HttpError`."""
         if self._health_answers >= _MOST_HEALTH_ANSWERS:
             raise _unavailable("too many health checks", HttpRefusal.TOO_MANY_CONNECTIONS)
         self._health_answers += 1
         try:
             with trio.move_on_after(_HEALTH_SECONDS):
-                await self._respond(exchange, remote)
+                await self._respond(exchange)
         finally:
             self._health_answers -= 1
 
-    async def _refuse(self, exchange: Exchange, error: HttpError, remote: str) -> None:
-        self._record(error, remote)
+    async def _refuse(self, exchange: Exchange, error: HttpError) -> None:
+        self._record(error, exchange.remote)
         await exchange.refuse(error)
 
     def _record(self, error: HttpError, remote: str) -> None:
         if error.refusal is not None:
             self._refusals.record(error.refusal, error.status, error.message, remote)
 
-    def _check_client(self, exchange: Exchange, remote: str) -> None:
+    def _check_client(self, exchange: Exchange) -> None:
         """Check that the request may become a WebSocket. Raises :exc:`HttpError`."""
         check_upgrade(exchange.request, self._config.allowed_origins)
         if exchange.has_bytes_after_head:  # the WebSocket library would lose these bytes
             raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
-        if self._debt_of is not None and (debt := self._debt_of(remote)):
+        if self._debt_of is not None and (debt := self._debt_of(exchange.remote)):
             # The clients of this address have used too much of the gateway's time. A new one would wait for its turn
             # anyway, and meanwhile take a place.
             retry = (b"retry-after", str(math.ceil(debt)).encode())
@@ -238,20 +247,20 @@ class FrontDoor:
         if self._is_full:
             raise _unavailable("the gateway is full", HttpRefusal.FULL)
 
-    async def _respond(self, exchange: Exchange, remote: str) -> None:
+    async def _respond(self, exchange: Exchange) -> None:
         self._open_responses += 1
         try:
             with trio.fail_after(self._config.response_total_timeout):
                 await asgi.respond(self._app, exchange)
             if exchange.status == HTTPStatus.UNAUTHORIZED:
                 why = "the admin token is missing or wrong"
-                self._refusals.record(HttpRefusal.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, why, remote)
+                self._refusals.record(HttpRefusal.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, why, exchange.remote)
         except trio.TooSlowError as error:
             raise ClientGone from error
         except (HttpError, ClientGone):
             raise
         except Exception as error:
-            reference = self._report(error, remote)
+            reference = self._report(error, exchange.remote)
             if not exchange.response_begun:
                 raise HttpError(
                     HTTPStatus.INTERNAL_SERVER_ERROR,

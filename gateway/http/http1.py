@@ -68,11 +68,14 @@ class Exchange:
     """One HTTP request and its response. It reads the head, then the body, then sends the response.
 
     ``may_differ(first)`` says whether a first byte may begin another protocol.
-    ``status`` is the status of the response, once it has begun.
+    ``status`` is the status of the response, once it has begun. ``remote`` is the address of the client, for the log.
     """
 
-    def __init__(self, stream: trio.abc.Stream, config: Config, may_differ: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, config: Config, may_differ: Callable[[bytes], bool], remote: str = ""
+    ) -> None:
         self._stream = stream
+        self.remote = remote
         self._config = config
         self._may_differ = may_differ
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=config.max_request_head_bytes)

@@ -124,6 +124,7 @@ class Door:
     clients: Clients = field(factory=Clients)
     metrics: Metrics = field(factory=Metrics)
     debts: dict[str, float] = field(factory=dict)
+    remote: str = "somewhere:1"
     front: FrontDoor = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -135,7 +136,7 @@ class Door:
         """Send these bytes on a new connection. Return the answer up to the close."""
         client, server = memory_stream_pair()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.front.serve, server, "somewhere:1")
+            nursery.start_soon(self.front.serve, server, self.remote)
             await client.send_all(data)
             received = await read_all(client)
             await client.aclose()
