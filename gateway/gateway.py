@@ -26,11 +26,13 @@ from gateway.connection.rates import TokenBucket
 from gateway.connection.unread import UnreadBudget
 from gateway.identity.keys import load_keys
 from gateway.identity.tokens import Tokens
+from gateway.identity.turn import with_credentials
 from gateway.media_objects import convert
 from gateway.ops import plane_watch
 from gateway.ops.log import new_reference
 from gateway.ops.loop_time import payer
 from gateway.ops.metrics import Metrics
+from protocol.requests import IceServer
 
 
 def _random_id() -> str:
@@ -99,6 +101,12 @@ class Gateway:
     def carries_media(self) -> bool:
         """Whether some plane runs."""
         return len(self.stalled_planes) < len(self.routers)
+
+    def ice_servers_for(self, user_id: str) -> tuple[IceServer, ...]:
+        """The STUN and TURN servers for a user, with credentials that last for some hours."""
+        config = self.config
+        expires = self.utc_now().timestamp() + config.turn_seconds
+        return with_credentials(config.ice_servers, config.turn_secret, user_id, expires)
 
     def router_of(self, channel: Channel) -> sfu.Router:
         """The router that carries the media of this channel's members."""

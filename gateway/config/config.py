@@ -161,6 +161,10 @@ class Config:
     """Addresses or networks of reverse proxies that name the client's address in X-Forwarded-For. Default: none."""
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
     """STUN and TURN servers for clients (JSON outside a file). Each has urls, perhaps username and credential."""
+    turn_secret: str | None = _secret()
+    """Secret that the TURN servers share (coturn: use-auth-secret). Each client gets a credential that expires."""
+    turn_seconds: int = field(default=24 * 3600, validator=_between(60, _A_MONTH))
+    """Seconds for which a credential made with turn_secret counts. Calls over TURN that last longer may break."""
     kiosk: bool = False
     """Whether a page with join=1 in its address joins by itself, with camera and microphone. For kiosks only."""
     web_root: Path | None = None

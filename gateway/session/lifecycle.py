@@ -137,7 +137,7 @@ async def take_seat(gateway: Gateway, connection: Connection, request: AdmittedJ
             participants=channel.snapshot(),
             revision=channel.revision,
             router_rtp_capabilities=gateway.capabilities,
-            ice_servers=gateway.config.ice_servers,
+            ice_servers=gateway.ice_servers_for(user_id),
             ping_interval_ms=round(gateway.config.ping_interval * 1000),
             session_secret=member.secret,
             epoch=channel.epoch,
