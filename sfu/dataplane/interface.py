@@ -35,6 +35,7 @@ class DropReason(enum.StrEnum):
     MALFORMED_RTCP = "malformed_rtcp"
     UNAUTHENTIC = "unauthentic"
     REPLAYED = "replayed"
+    TOO_MANY_SOURCES = "too_many_sources"
     UNKNOWN_STREAM = "unknown_stream"
     UNKNOWN_PAYLOAD_TYPE = "unknown_payload_type"
     PADDING_ONLY = "padding_only"

@@ -26,7 +26,7 @@ pub use interface::statistics::{
 };
 pub use receive::statistics::IDLE_AFTER;
 pub use send::transmit::{Departure, SendReceipt, Transmit};
-pub use srtp::{MAX_DATAGRAM, MAX_SOURCES, Profile, Srtp};
+pub use srtp::{MAX_DATAGRAM, MAX_QUIET_SOURCES, MAX_SOURCES, Profile, Srtp};
 pub use wire::address::{FIRST_STREAM, Path};
 pub use wire::rtcp;
 pub use wire::stun::Credentials;

@@ -29,6 +29,7 @@ drop_reasons! {
     MalformedRtcp => "malformed_rtcp",
     Unauthentic => "unauthentic",
     Replayed => "replayed",
+    TooManySources => "too_many_sources",
     UnknownStream => "unknown_stream",
     UnknownPayloadType => "unknown_payload_type",
     PaddingOnly => "padding_only",

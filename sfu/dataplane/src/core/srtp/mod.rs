@@ -6,25 +6,23 @@ mod index;
 mod kdf;
 #[cfg(test)]
 mod ledger;
+mod sources;
 pub mod window;
-
-use std::collections::HashMap;
 
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::wire::rtp::{Header, be32};
 use counter_mode::CounterMode;
 use gcm::Gcm;
 use index::RtcpIndex;
-use window::{RtcpWindow, RtpWindow};
+use sources::Sources;
 
 pub use index::RTCP_HEADER_SIZE;
+pub use sources::{MAX_QUIET_SOURCES, MAX_SOURCES};
 
 /// The largest datagram that is accepted, in bytes.
 pub const MAX_DATAGRAM: usize = 1500;
 /// The largest RTCP packet that is sealed, in bytes.  With tag, index and headers it fits a path of 1,500 bytes.
 pub const MAX_PLAIN_RTCP: usize = 1352;
-/// SSRCs of which a transport keeps receiving state: more than a client may produce.
-pub const MAX_SOURCES: usize = 256;
 const ROLLOVER: u64 = 1 << 16;
 
 /// The protection profiles (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
@@ -77,26 +75,16 @@ impl Cipher {
     }
 }
 
-/// The receiving state of one SSRC.
-#[derive(Default)]
-struct Received {
-    rtp: RtpWindow,
-    rtcp: RtcpWindow,
-    /// The value of [`Srtp::opened`] at its newest packet.
-    used: u64,
-}
-
 /// Opens what a transport receives and seals what it sends.
 ///
 /// Rollover counters and replay windows belong to the keys and the SSRC, even if no producer takes the stream (RFC 3711
 /// section 3.2.3).  They begin with the first packet that authenticates, and last as long as the keys.  Above
-/// [`MAX_SOURCES`] SSRCs, one without a producer is forgotten: the one that was quiet for longest.
+/// [`MAX_SOURCES`] SSRCs, the quietest one without a producer keeps its highest indices alone.  Above
+/// [`MAX_QUIET_SOURCES`] such SSRCs, packets with a new SSRC are refused.
 pub struct Srtp {
     receiving: Cipher,
     sending: Cipher,
-    received: HashMap<u32, Received>,
-    /// Packets opened so far.
-    opened: u64,
+    sources: Sources,
     /// One counter for all SSRCs.  An index may skip numbers, but must never be used twice with one SSRC.
     next_rtcp_index: u32,
     /// For tests: checks that no index is sealed twice.
@@ -111,8 +99,7 @@ impl Srtp {
         Some(Self {
             receiving: Cipher::new(profile, receive)?,
             sending: Cipher::new(profile, send)?,
-            received: HashMap::new(),
-            opened: 0,
+            sources: Sources::default(),
             next_rtcp_index: 1,
             #[cfg(test)]
             ledger: None,
@@ -130,8 +117,14 @@ impl Srtp {
         header: &Header,
         wanted: impl Fn(u32) -> bool,
     ) -> Result<usize, DropReason> {
-        let fresh = RtpWindow::default();
-        let window = self.received.get(&header.ssrc).map_or(&fresh, |received| &received.rtp);
+        let recalled;
+        let window = match self.sources.get(header.ssrc) {
+            Some(received) => &received.rtp,
+            None => {
+                recalled = self.sources.recall(header.ssrc)?;
+                &recalled.rtp
+            }
+        };
         let index = window.guess(header.sequence_number);
         if !window.accepts(index) {
             return Err(DropReason::Replayed);
@@ -141,7 +134,7 @@ impl Srtp {
         } else {
             (index, self.open_as(packet, header, index)?)
         };
-        self.received_of(header.ssrc, wanted).rtp.add(index);
+        self.sources.note(header.ssrc, wanted).rtp.add(index);
         Ok(size)
     }
 
@@ -168,19 +161,6 @@ impl Srtp {
         opened.map_err(|_| DropReason::Unauthentic)
     }
 
-    /// The state of an SSRC of which a packet has just authenticated.
-    fn received_of(&mut self, ssrc: u32, wanted: impl Fn(u32) -> bool) -> &mut Received {
-        self.opened += 1;
-        if self.received.len() >= MAX_SOURCES && !self.received.contains_key(&ssrc) {
-            let others = self.received.iter().filter(|(ssrc, _)| !wanted(**ssrc));
-            let quietest = others.min_by_key(|(_, received)| received.used).map(|(&ssrc, _)| ssrc);
-            quietest.and_then(|ssrc| self.received.remove(&ssrc));
-        }
-        let received = self.received.entry(ssrc).or_default();
-        received.used = self.opened;
-        received
-    }
-
     /// Open a packet in place.  Gives the size of the plain packet.  The packet must not be shorter than its header.
     ///
     /// `wanted` is that of [`Srtp::open_rtp`].
@@ -188,7 +168,11 @@ impl Srtp {
         let ssrc = be32(packet, 4);
         let index = self.receiving.rtcp_index(packet).ok_or(DropReason::Unauthentic)?;
         let number = u64::from(index.number());
-        if self.received.get(&ssrc).is_some_and(|received| !received.rtcp.accepts(number)) {
+        let accepted = match self.sources.get(ssrc) {
+            Some(received) => received.rtcp.accepts(number),
+            None => self.sources.recall(ssrc)?.rtcp.accepts(number),
+        };
+        if !accepted {
             return Err(DropReason::Replayed);
         }
         let opened = match &self.receiving {
@@ -196,7 +180,7 @@ impl Srtp {
             Cipher::CounterMode(counter) => counter.open_rtcp(packet, ssrc, index),
         };
         let size = opened.map_err(|_| DropReason::Unauthentic)?;
-        self.received_of(ssrc, wanted).rtcp.add(number);
+        self.sources.note(ssrc, wanted).rtcp.add(number);
         Ok(size)
     }
 

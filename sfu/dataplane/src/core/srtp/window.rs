@@ -21,6 +21,11 @@ impl<const WORDS: usize> Default for Window<WORDS> {
 impl<const WORDS: usize> Window<WORDS> {
     const SIZE: u64 = 64 * WORDS as u64;
 
+    /// A window of which nothing more is known than the highest index.  All up to it count as seen.
+    pub fn seen_up_to(highest: u64) -> Self {
+        Self { highest, seen: [u64::MAX; WORDS] }
+    }
+
     /// The highest index so far; 0 before the first.
     pub fn highest(&self) -> u64 {
         self.highest

@@ -1,7 +1,7 @@
 //! The encoding of a packet, and the rollover counter of its SSRC, across producers and SSRC changes.
 
 use super::*;
-use crate::core::{Event, MAX_SOURCES, Refused};
+use crate::core::{Event, MAX_QUIET_SOURCES, MAX_SOURCES, Refused};
 
 const MID: u8 = 1;
 
@@ -176,23 +176,81 @@ fn a_replay_is_refused_after_its_producer_was_made_again() {
     assert_eq!(dropped(&core), [(DropReason::Replayed, 1)]);
 }
 
+/// Let the sender send one packet with each of so many new SSRCs.
+fn send_with_new_ssrcs(core: &mut Core, sender: &mut Client, count: usize) {
+    (0..count as u32).for_each(|number| sender.send(core, 10_000 + number, 96, 0, VP8_KEY));
+}
+
 #[test]
-fn the_number_of_followed_ssrcs_is_bounded_and_the_quietest_is_forgotten_first() {
-    let (mut core, mut sender, _) = call();
-    let first = sender.seal(100, 96, 0, VP8_KEY);
-    core.receive(&mut first.clone(), path(1), 1.0);
-    let busy = sender.seal(VIDEO, 96, 0, VP8_KEY);
-    core.receive(&mut busy.clone(), path(1), 1.0);
-    for ssrc in 0..MAX_SOURCES as u32 {
-        sender.send(&mut core, 10_000 + ssrc, 96, 0, VP8_KEY);
-        sender.send(&mut core, VIDEO, 96, 1 + ssrc as u16, VP8_KEY);
+fn an_old_packet_is_refused_however_many_ssrcs_came_after_it() {
+    for others in [MAX_SOURCES - 2, MAX_SOURCES, MAX_SOURCES + MAX_QUIET_SOURCES + 9] {
+        let (mut core, mut sender, _) = call();
+        let old: Vec<_> = (5..8).map(|number| sender.seal(VIDEO, 96, number, VP8_KEY)).collect();
+        let mut report = [b"\x80\xc9\x00\x01".as_slice(), &VIDEO.to_be_bytes()].concat();
+        sender.srtp.seal_rtcp(&mut report).unwrap();
+        for packet in old.iter().chain([&report]) {
+            core.receive(&mut packet.clone(), path(1), 1.0);
+        }
+        core.remove_producer(10);
+        send_with_new_ssrcs(&mut core, &mut sender, others);
+        produce(&mut core, 11, "0", VIDEO);
+        core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
+        arrived(&mut core);
+        for packet in old.iter().chain([&report]) {
+            core.receive(&mut packet.clone(), path(1), 1.0);
+        }
+        let replayed =
+            dropped(&core).iter().find(|(reason, _)| *reason == DropReason::Replayed).map(|(_, count)| *count);
+        assert_eq!((replayed, arrived(&mut core)), (Some(4), 0), "{others}");
+        // The stream goes on, although its window was dropped.
+        (8..28).for_each(|number| sender.send(&mut core, VIDEO, 96, number, VP8_KEY));
+        assert_eq!(arrived(&mut core), 20, "{others}");
     }
-    let unknown = MAX_SOURCES as u64 + 1;
-    core.receive(&mut busy.clone(), path(1), 1.0);
-    assert_eq!(dropped(&core), [(DropReason::Replayed, 1), (DropReason::UnknownStream, unknown)]);
-    // The core has forgotten that SSRC, so a replay is opened; it goes to nobody.
-    core.receive(&mut first.clone(), path(1), 1.0);
-    assert_eq!(dropped(&core), [(DropReason::Replayed, 1), (DropReason::UnknownStream, unknown + 1)]);
+}
+
+#[test]
+fn a_stream_goes_on_behind_its_rollover_after_many_other_ssrcs() {
+    let (mut core, mut sender, _) = call();
+    (0..66_000u32).for_each(|number| sender.send(&mut core, VIDEO, 96, number as u16, VP8_KEY));
+    core.remove_producer(10);
+    send_with_new_ssrcs(&mut core, &mut sender, MAX_SOURCES + 9);
+    produce(&mut core, 11, "0", VIDEO);
+    core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
+    arrived(&mut core);
+    (66_000..66_049u32).for_each(|number| sender.send(&mut core, VIDEO, 96, number as u16, VP8_KEY));
+    assert_eq!(arrived(&mut core), 49);
+}
+
+#[test]
+fn beyond_the_limits_new_ssrcs_are_refused_and_known_ones_go_on() {
+    let (mut core, mut sender, _) = call();
+    sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
+    let remembered = MAX_SOURCES + MAX_QUIET_SOURCES;
+    send_with_new_ssrcs(&mut core, &mut sender, remembered - 1);
+    assert_eq!(dropped(&core), [(DropReason::UnknownStream, remembered as u64 - 1)]);
+    sender.send(&mut core, 3333, 96, 0, VP8_KEY);
+    let mut report = [b"\x80\xc9\x00\x01".as_slice(), &3334u32.to_be_bytes()].concat();
+    sender.srtp.seal_rtcp(&mut report).unwrap();
+    core.receive(&mut report, path(1), 1.0);
+    assert_eq!(dropped(&core)[0], (DropReason::TooManySources, 2));
+    for number in 1..9 {
+        sender.send(&mut core, VIDEO, 96, number, VP8_KEY);
+        sender.send(&mut core, 10_000 + u32::from(number), 96, 1, VP8_KEY);
+    }
+    assert_eq!(arrived(&mut core), 9);
+    assert_eq!(dropped(&core), [(DropReason::TooManySources, 2), (DropReason::UnknownStream, remembered as u64 + 7)]);
+}
+
+#[test]
+fn forged_packets_use_up_no_memory_for_ssrcs() {
+    let (mut core, mut sender, _) = call();
+    for number in 0..2 * (MAX_SOURCES + MAX_QUIET_SOURCES) as u32 {
+        let mut forged = sender.seal(20_000 + number, 96, 0, VP8_KEY);
+        *forged.last_mut().unwrap() ^= 1;
+        core.receive(&mut forged, path(1), 1.0);
+    }
+    sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
+    assert_eq!(arrived(&mut core), 1);
 }
 
 #[test]
