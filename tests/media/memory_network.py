@@ -29,7 +29,7 @@ class Client:
     reachable: bool = True
 
     def lost(self) -> bool:
-        return not self.reachable or self.rng.random() < self.loss
+        return not self.reachable or (self.loss > 0 and self.rng.random() < self.loss)
 
     def receive(self, datagram: bytes) -> None:
         if not self.lost():
