@@ -7,6 +7,7 @@ import trio
 from attrs import define, field, frozen
 
 import sfu
+from sfu.allocation.allocator import TRIAL
 from sfu.dataplane.interface import Crossing, TransportId
 from sfu.dataplane.memory import MemoryDataPlane
 from sfu.dataplane.values import BandwidthStats
@@ -22,6 +23,8 @@ from tools.light.transport import Identity
 SETTINGS = sfu.MediaSettings()
 LOW, MIDDLE, HIGH = 60e3, 120e3, 190e3
 """About the bits a second of the camera's encodings, with the larger ones of :data:`WEIGHTS`."""
+SETTLED = TRIAL + 6
+"""Seconds.  At first the allocator only guesses the rates of a camera, and an upgrade that follows is no trial then."""
 WEIGHTS = (300, 680, 1100)
 
 
@@ -120,7 +123,7 @@ async def open_scene(
         await eventually(lambda: all(client.transport.connected for client in clients))
         camera = LayeredCamera(clients[0], weights=WEIGHTS) if layered else weighted(Camera(clients[0]))
         nursery.start_soon(camera.run)
-        await trio.sleep(5)
+        await trio.sleep(SETTLED)
         yield Scene(network, plane, ada, bob, camera, clients[1], producer, consumer, notices)
         assert notices.errors == []
         nursery.cancel_scope.cancel()
@@ -142,6 +145,6 @@ async def add_camera(scene: Scene, identity: Identity, *, screen: bool = False) 
         await eventually(lambda: client.transport.connected)
         camera = weighted(Camera(client))
         nursery.start_soon(camera.run)
-        await trio.sleep(5)
+        await trio.sleep(SETTLED)
         yield consumer
         nursery.cancel_scope.cancel()
