@@ -35,7 +35,7 @@ async def held(door: Door, number: int, data: bytes) -> AsyncIterator[list[trio.
         clients: list[trio.abc.Stream] = []
         for _ in range(number):
             client, server = memory_stream_pair()
-            nursery.start_soon(door.front.serve, server, "attacker:1")
+            nursery.start_soon(door.front.serve, server, "attacker:1")  # noqa: ASYNC113: the block waits for all below
             await client.send_all(data)
             clients.append(client)
         await wait_all_tasks_blocked()

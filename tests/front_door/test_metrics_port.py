@@ -5,6 +5,7 @@ import trio
 
 from gateway.config import Config
 from gateway.server import StartError, open_server
+from tests.eventually import eventually
 from tests.front_door.memory_front_door import Answer, connect_tcp, parse, read_all, request, upgrade
 
 CONFIG = Config(port=0, media_port=0, planes=1)
@@ -55,8 +56,7 @@ async def test_a_full_public_port_does_not_keep_metrics_from_their_own() -> None
     config = Config(port=0, media_port=0, planes=1, metrics_port=0, max_http_connections=1)
     async with open_server(config) as server, await connect_tcp(server) as slow:
         await slow.send_all(request("/", "POST", {"Content-Length": "1"}))
-        while not server.front_door.http_connections:
-            await trio.sleep(0.01)
+        await eventually(lambda: server.front_door.http_connections)
         assert (await ask(server.url, request("/page.json"))).status == 503
         assert (await ask(server.metrics_url, request("/metrics"))).status == 200
 
