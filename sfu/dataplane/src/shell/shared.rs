@@ -29,7 +29,9 @@ pub struct Shared {
 
 /// What shows whether the thread lives.  It is apart, because who looks at it must not keep the descriptors open.
 pub struct Pulse {
+    /// The owner has closed the shell.
     pub closing: AtomicBool,
+    /// That of the shell's owner.
     pub clock: Clock,
     /// When the thread last began a turn of its loop, as the bits of a time in seconds.
     turned_at: AtomicU64,
