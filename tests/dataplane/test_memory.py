@@ -56,9 +56,7 @@ async def test_the_receive_queue_is_bounded_and_read_in_batches() -> None:
     read = 0
     while read < delivered:
         await plane.wait()
-        before = plane.totals().packets_in
-        plane.poll(0.0)
-        batch = plane.totals().packets_in - before
+        batch = len(plane.poll(0.0))
         assert batch == 64
         read += batch
     with trio.move_on_after(0) as scope:

@@ -169,7 +169,7 @@ async def reach(plane: UdpDataPlane, remote: socket.socket, local: int) -> Path:
         await plane.wait()
     [event] = plane.poll(1.0)
     assert isinstance(event, PathSelected)
-    assert [remote.recv(2000)[:2] for _ in range(2)] == [b"\x01\x01", b"\x00\x01"], "the answer and a check"
+    assert remote.recv(2000)[:2] == b"\x01\x01"
     return event.path
 
 
@@ -179,15 +179,13 @@ async def received(plane: UdpDataPlane, packets: int) -> None:
 
 
 async def test_one_poll_takes_a_bounded_batch_and_the_next_one_the_rest() -> None:
-    with opened() as plane, client("127.0.0.1") as remote, client("127.0.0.1") as another:
+    with opened() as plane, client("127.0.0.1") as remote:
         connect_socket(plane, REMOTE, KEYS, remote)
-        connect_socket(plane, TransportId(REMOTE + 1), KEYS, another)
-        for _ in range(20):
+        for _ in range(40):
             remote.sendto(DTLS, plane.addresses[0])
-            another.sendto(DTLS, plane.addresses[0])
         # The datagram for no transport comes last.  When it is counted, those before it wait to be handed up.
         remote.sendto(b"\x40turn", plane.addresses[0])
-        await received(plane, 3)
+        await received(plane, 2)
         with trio.fail_after(5):
             await plane.wait()
         assert len(plane.poll(1.0)) == 32

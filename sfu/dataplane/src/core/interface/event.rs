@@ -5,8 +5,6 @@ use crate::core::wire::address::Path;
 
 /// At most this many datagrams wait for the slow path.  The core drops and counts the rest.
 pub const MAX_EVENTS: usize = 1024;
-/// At most this many of them come from one transport: more than the flights of a handshake have.
-pub const MAX_WAITING_DTLS: usize = 32;
 
 /// Which watermark an estimate of the bandwidth crossed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

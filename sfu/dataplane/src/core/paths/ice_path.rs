@@ -4,11 +4,9 @@ use crate::core::engine::timers::{Timer, TransportTimer};
 use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::spec::{Id, Refused};
-use crate::core::keys::{ConsumerKey, TransportKey};
-use crate::core::transport::Transport;
+use crate::core::keys::TransportKey;
 use crate::core::transport::ice_agent::{IceAgent, Verdict};
 use crate::core::transport::path_selection::PathRequest;
-use crate::core::transport::recent_requests::Novelty;
 use crate::core::wire::address::Path;
 use crate::core::wire::stun::{
     BadMessage, Binding, CheckIds, Credentials, MessageType, TransactionId, check, message_type_untrusted,
@@ -59,8 +57,7 @@ impl Core {
         let key = self.transports.key(transport)?;
         self.own_path(key, path, f64::NEG_INFINITY);
         self.change_paths(key, f64::NEG_INFINITY, |core, now| {
-            core.learn_path(key, PathRequest { path, nominates: false, newest: false, size: 0 }, now);
-            core.transports[key].paths.prove(path);
+            core.learn_path(key, PathRequest { path, nominates: false, newest: false }, now);
         });
         Ok(())
     }
@@ -98,22 +95,16 @@ impl Core {
     fn answer_request_untrusted(&mut self, datagram: &[u8], path: Path, now: f64) -> Result<(), DropReason> {
         let request = Binding::read_untrusted(datagram)?;
         let key = *self.by_username.get(request.local_fragment()).ok_or(DropReason::UnknownUsername)?;
-        let known = self.by_path.get(&path) == Some(&key);
-        let Transport { ice, limits, .. } = &mut self.transports[key];
-        let agent = ice.as_mut().ok_or(DropReason::UnknownUsername)?;
+        let agent = self.transports[key].ice.as_mut().ok_or(DropReason::UnknownUsername)?;
         // A sender without the password gets no answer: its address may be forged, and an answer would go to a victim.
-        let mut verdict = agent.judge(&request, path, known).ok_or(DropReason::WrongPassword)?;
+        let mut verdict = agent.judge(&request, path.remote).ok_or(DropReason::WrongPassword)?;
         if let Some(retired) = &verdict.retired {
             self.by_username.remove(retired);
         }
-        if verdict.novelty == Novelty::Stolen {
-            return Err(DropReason::ReplayedBinding);
-        }
-        limits.bindings.take(now).then_some(()).ok_or(DropReason::TooManyBindings)?;
         self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: std::mem::take(&mut verdict.answer) });
         self.on_proof(key, now);
-        if verdict.valid && verdict.novelty == Novelty::New {
-            self.follow_request(key, path, &verdict, datagram.len(), now);
+        if verdict.valid && verdict.fresh {
+            self.follow_request(key, path, &verdict, now);
         }
         Ok(())
     }
@@ -121,7 +112,7 @@ impl Core {
     /// An authentic request came on this path the first time: learn the path, and check it if it is a candidate.
     ///
     /// A client cannot take the path of another that is alive, since anybody can forge the address of a request.
-    fn follow_request(&mut self, key: TransportKey, path: Path, verdict: &Verdict, size: usize, now: f64) {
+    fn follow_request(&mut self, key: TransportKey, path: Path, verdict: &Verdict, now: f64) {
         let owner = self.by_path.get(&path).filter(|owner| **owner != key);
         if owner.is_some_and(|&owner| self.transports[owner].paths.is_alive(path, now)) {
             return;
@@ -133,8 +124,7 @@ impl Core {
                     core.by_path.remove(&left);
                 }
             }
-            let Verdict { nominated: nominates, newest, .. } = *verdict;
-            core.learn_path(key, PathRequest { path, nominates, newest, size }, now);
+            core.learn_path(key, PathRequest { path, nominates: verdict.nominated, newest: verdict.newest }, now);
             let Self { transports, check_ids, .. } = core;
             if let Some(id) = transports[key].paths.take_check(path, now, || check_ids.take()) {
                 core.send_check(key, path, &id);
@@ -150,29 +140,8 @@ impl Core {
     /// reads the check can send it.
     fn take_answer(&mut self, key: TransportKey, path: Path, id: &TransactionId, now: f64) -> Result<(), DropReason> {
         let mut expected = false;
-        let starved_since = self.transports[key].paths.starved_since();
         self.change_paths(key, now, |core, now| expected = core.transports[key].paths.on_answer(path, id, now));
-        self.end_starvation(key, starved_since, now);
         if expected { Ok(()) } else { Err(DropReason::UnexpectedStun) }
-    }
-
-    /// The client reports that it got a consumer's sender report.  If that left on the present send path, the client
-    /// receives there.  Some clients answer no checks.
-    pub(super) fn note_receipt(&mut self, key: TransportKey, report: u32, consumer: ConsumerKey, now: f64) {
-        let sent_at = self.consumers[consumer].reports.sent_at(report);
-        let paths = &mut self.transports[key].paths;
-        let starved_since = paths.starved_since();
-        if report != 0 && paths.allowance().is_some_and(|allowance| allowance.is_shown_by(sent_at)) {
-            paths.prove_send_path();
-            self.end_starvation(key, starved_since, now);
-        }
-    }
-
-    /// If the client got only a part of its packets since `starved_since`, and gets all of them now, it needs pictures.
-    fn end_starvation(&mut self, key: TransportKey, starved_since: Option<f64>, now: f64) {
-        if let Some(since) = starved_since.filter(|_| self.transports[key].paths.starved_since().is_none()) {
-            self.restore_pictures(key, since, now);
-        }
     }
 
     /// The timer of the paths fired: perhaps the send path is dead.
@@ -213,30 +182,6 @@ impl Core {
         }
     }
 
-    /// The path to which the client's media was moved belongs to somebody else: send on the former one again.
-    pub(super) fn return_to_former_path(&mut self, key: TransportKey, now: f64) {
-        self.change_paths(key, now, |core, _| core.transports[key].paths.return_to_former());
-    }
-
-    /// Send reports soon if the client has not shown that it receives on its send path: an answer to one shows it.
-    fn hurry_reports(&mut self, key: TransportKey, now: f64) {
-        let Self { transports, consumers, .. } = self;
-        let Transport { paths, consumers: its, .. } = &mut transports[key];
-        if paths.allowance().is_some() {
-            its.iter().for_each(|&consumer| consumers[consumer].reports.hurry(now));
-        }
-    }
-
-    /// Whether a datagram of this size may go to a path.  If not, it is counted as dropped.
-    pub fn may_send(&mut self, path: Path, size: usize) -> bool {
-        let transport = self.by_path.get(&path).and_then(|&key| self.transports.get_mut(key));
-        let allowed = transport.is_none_or(|transport| transport.paths.may_send(path, size));
-        if !allowed {
-            self.drops.count(DropReason::UnprovenPath);
-        }
-        allowed
-    }
-
     /// Take this path from the transport.
     fn lose_path(&mut self, key: TransportKey, path: Path, now: f64) {
         self.change_paths(key, now, |core, _| core.transports[key].paths.forget(path));
@@ -261,7 +206,6 @@ impl Core {
             if before.is_some() {
                 self.on_other_path(key, now);
             }
-            self.hurry_reports(key, now);
             if before.is_some() && now - heard_at >= LOST_PICTURES_AFTER {
                 self.restore_pictures(key, heard_at, now);
             }

@@ -2,6 +2,7 @@
 
 use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
+use crate::core::interface::event::Event;
 use crate::core::keys::{EncodingKey, TransportKey};
 use crate::core::receive::packet::{Opened, Packet, Place};
 use crate::core::receive::producer::Unpacked;
@@ -44,10 +45,8 @@ impl Core {
             (Protocol::Unknown, _) => Err(DropReason::UnknownProtocol),
             (_, None) => Err(DropReason::UnknownAddress),
             (Protocol::Dtls, Some(key)) => {
-                let transport = &mut self.transports[key];
-                transport.limits.dtls.take(now).then_some(()).ok_or(DropReason::TooMuchDtls)?;
-                transport.paths.on_received(path, datagram.len());
-                self.events.push_dtls(transport.id, datagram)
+                let transport = self.transports[key].id;
+                self.events.push_datagram(Event::DtlsArrived { transport, data: datagram.to_vec() }, datagram.len())
             }
             (Protocol::Rtcp, Some(key)) => self.receive_rtcp_untrusted(key, datagram, path, now),
             (Protocol::Rtp, Some(key)) => {
@@ -74,7 +73,7 @@ impl Core {
         // packet on, or it could not open the stream later.
         let wanted = |ssrc| ssrcs.contains_key(&ssrc) || rtx_ssrcs.contains_key(&ssrc);
         let size = srtp.open_rtp(datagram, &header, wanted)?;
-        self.on_media(key, path, datagram.len(), now);
+        self.on_media(key, path, now);
         let plain = &mut datagram[..size];
         self.note_arrival(key, plain, header.ssrc, elements, arrived);
         let Some(at) = self.encoding_of(key, plain, &header, elements, now) else {

@@ -21,14 +21,13 @@ impl Core {
         path: Path,
         now: f64,
     ) -> Result<(), DropReason> {
-        let Transport { srtp, ssrcs, rtx_ssrcs, limits, .. } = &mut self.transports[key];
+        let Transport { srtp, ssrcs, rtx_ssrcs, .. } = &mut self.transports[key];
         let srtp = srtp.as_mut().ok_or(DropReason::NoKeys)?;
-        limits.rtcp.take(now).then_some(()).ok_or(DropReason::TooMuchRtcp)?;
         if datagram.len() < RTCP_HEADER_SIZE {
             return Err(DropReason::MalformedRtcp);
         }
         let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc) || rtx_ssrcs.contains_key(&ssrc))?;
-        self.on_media(key, path, datagram.len(), now);
+        self.on_media(key, path, now);
         // A malformed part is counted, once for the whole compound packet.  The other parts take effect all the same.
         let mut malformed = false;
         let mut look_ups = MAX_LOOK_UPS;
@@ -80,7 +79,7 @@ impl Core {
     /// A receiver reports the losses and the jitter of one of its consumers.
     fn on_report_block(&mut self, key: TransportKey, block: &ReportBlock, now: f64) {
         let transport = &mut self.transports[key];
-        let (of, Some(key)) = (key, transport.sender_of(block.ssrc)) else { return };
+        let Some(key) = transport.sender_of(block.ssrc) else { return };
         if let Some(consumer) = self.consumers.get_mut(key) {
             let fresh = consumer.reports.on_report_block(block, now);
             let highest = consumer.sealed.highest();
@@ -89,7 +88,6 @@ impl Core {
             transport.round_trip = fresh.or(transport.round_trip);
             transport.reported.add(own, fresh);
             self.note_round_trip(key, now);
-            self.note_receipt(of, block.last_report, key, now);
         }
     }
 

@@ -107,15 +107,10 @@ impl Core {
         transmits
     }
 
-    /// Our own datagrams to transports that are still there, as far as their paths may be sent them.
+    /// Our own datagrams to transports that are still there.
     fn take_own_datagrams(&mut self) -> Vec<OwnDatagram> {
         let mut own = std::mem::take(&mut self.own_datagrams);
-        own.retain(|one| {
-            let Some(transport) = self.transports.get_mut(one.transport) else { return false };
-            let allowed = transport.paths.may_send(one.path, one.datagram.len());
-            self.drops.count_many(DropReason::UnprovenPath, usize::from(!allowed));
-            allowed
-        });
+        own.retain(|datagram| self.transports.get(datagram.transport).is_some());
         own
     }
 
@@ -204,16 +199,8 @@ impl Core {
         if path.is_some() {
             self.add_sender_reports(key, now);
         }
-        let Self { transports, consumers, drops, .. } = self;
-        let Transport { srtp, batch, bandwidth, round_trip, paths, .. } = &mut transports[key];
-        if let Some(allowance) = paths.allowance() {
-            allowance.on_batch(now);
-            let refused = batch.keep_fitting(|packet| match packet.is_report() {
-                true => allowance.take(packet.most_bytes()),
-                false => allowance.take_media(packet.most_bytes()),
-            });
-            drops.count_many(DropReason::UnprovenPath, refused);
-        }
+        let Self { transports, consumers, .. } = self;
+        let Transport { srtp, batch, bandwidth, round_trip, .. } = &mut transports[key];
         if let (Some(path), Some(srtp)) = (path, srtp) {
             let bandwidth = batch.is_numbered().then(|| bandwidth.get_or_insert_default());
             let estimator = bandwidth.map(|bandwidth| bandwidth.estimator(*round_trip, now));

@@ -17,8 +17,7 @@ fn call() -> (Core, Client, Client) {
     core.add_producer(1, 11, audio()).unwrap();
     core.add_consumer(2, 20, 10, &consumer(7000), 1).unwrap();
     core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
-    let checks = request(&mut core, true, HOME, 1.0);
-    core.receive(&mut answer(&checks[0].1), path(HOME), 1.0);
+    request(&mut core, true, HOME, 1.0);
     core.take_events(usize::MAX);
     (core, sender, receiver)
 }
@@ -32,7 +31,7 @@ fn repeat(core: &mut Core, message: &[u8], from: Id, now: f64) -> Vec<(Path, Vec
     core.receive(&mut message.to_vec(), path(from), now);
     let (answers, checks): (Vec<_>, Vec<_>) =
         leaving(core, now).into_iter().partition(|(_, datagram)| datagram[..2] == [1, 1]);
-    assert_eq!(answers.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [path(from)], "{:?}", dropped(core));
+    assert_eq!(answers.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [path(from)]);
     checks
 }
 
@@ -106,148 +105,15 @@ fn a_receiver_that_only_listens_keeps_its_path_while_it_answers() {
     assert_eq!(selected(&mut core), [path(AWAY)]);
 }
 
-/// An eavesdropper sends a recorded request of the receiver again, from an address of its own.
 #[test]
-fn a_request_that_somebody_repeats_from_elsewhere_is_refused_however_late() {
-    for later in [0, 1, 127, 128, 500] {
-        let (mut core, mut sender, _) = call();
-        core.watch(2, 1.0, 7.0, 5000.0).unwrap();
-        let recorded = credentials(2).request(true);
-        repeat(&mut core, &recorded, HOME, 2.0);
-        let mut now = 2.0;
-        for _ in 0..later {
-            now += 2.5;
-            request(&mut core, true, HOME, now);
-        }
-        let before = (core.totals().paths, core.heard_at(2, false));
-        core.take_events(usize::MAX);
-        for silence in [0.1, 0.9, 4.0] {
-            core.receive(&mut recorded.clone(), path(AWAY), now + silence);
-            assert_eq!(leaving(&mut core, now + silence), [], "neither an answer nor a check");
-        }
-        assert_eq!(dropped(&core), [(DropReason::ReplayedBinding, 3)], "{later}");
-        assert_eq!((core.totals().paths, core.heard_at(2, false)), before, "{later}");
-        wait(&mut core, now + 6.0);
-        assert_eq!((selected(&mut core), media_goes(&mut core, &mut sender, 1, now + 6.0)), (vec![], path(HOME)));
-    }
-}
-
-#[test]
-fn a_client_that_repeats_a_request_gets_another_answer() {
+fn a_repeated_request_from_elsewhere_is_answered_and_causes_nothing_else() {
     let (mut core, ..) = call();
     let message = credentials(2).request(true);
-    assert_eq!(repeat(&mut core, &message, AWAY, 2.0).len(), 1);
-    assert_eq!(repeat(&mut core, &message, AWAY, 2.5), []);
-    assert_eq!(dropped(&core), []);
-}
-
-/// The eavesdropper holds the request back, so it is new.  It also answers the check, which has no secret.
-#[test]
-fn a_stranger_without_keys_loses_what_it_got_with_the_next_media_of_the_client() {
-    let (mut core, mut sender, mut receiver) = call();
-    let [(_, check)] = &request(&mut core, true, AWAY, 1.2)[..] else { panic!("not one check") };
-    core.receive(&mut answer(check), path(AWAY), 1.25);
-    assert_eq!(selected(&mut core), [path(AWAY)]);
-    for (at, goes) in [(1.4, AWAY), (1.51, HOME), (9.0, HOME)] {
-        let mut report = [b"\x80\xc9\x00\x01".as_slice(), &1u32.to_be_bytes()].concat();
-        receiver.srtp.seal_rtcp(&mut report).unwrap();
-        core.receive(&mut report, path(HOME), at);
-        assert_eq!(media_goes(&mut core, &mut sender, (at * 10.0) as u16, at), path(goes), "{at}");
-    }
-    assert_eq!(selected(&mut core), [path(HOME)]);
-}
-
-/// Somebody who knows the password forges the address of a victim.
-#[test]
-fn a_path_that_never_answers_gets_at_most_three_times_what_came_from_it() {
-    let (mut core, mut sender, _) = call();
-    let nomination = credentials(2).request(true);
-    let mut received = nomination.len();
-    let mut sent = 0;
-    let deliver = |core: &mut Core, message: &[u8], from: Id, now: f64| {
-        core.receive(&mut message.to_vec(), path(from), now);
-        let leaving = leaving(core, now).into_iter().filter(|(to, _)| *to == path(AWAY));
-        leaving.map(|(_, datagram)| datagram.len()).sum::<usize>()
-    };
-    sent += deliver(&mut core, &nomination, AWAY, 9.0);
-    for number in 0..500 {
-        let now = 9.0 + f64::from(number) * 0.02;
-        if number % 100 == 50 {
-            let request = credentials(2).request(true);
-            received += request.len();
-            sent += deliver(&mut core, &request, AWAY, now);
-        }
-        sent += deliver(&mut core, &sender.seal(VIDEO, 96 | 0x80, number, &[VP8_KEY, &[7; 900]].concat()), 1, now);
-        sent += deliver(&mut core, &sender.seal(AUDIO, 111, number, &[7; 60]), 1, now);
-        assert!(sent <= 3 * received, "{sent} bytes after {received}");
-    }
-    assert!(2 * sent > 3 * received, "{sent} bytes after {received}");
-    assert!(matches!(dropped(&core)[..], [(DropReason::UnprovenPath, 900..)]));
-}
-
-#[test]
-fn a_path_that_answers_late_gets_everything_and_pictures_from_then_on() {
-    let (mut core, mut sender, _) = call();
-    let [(_, check)] = &request(&mut core, true, AWAY, 9.0)[..] else { panic!("not one check") };
-    for number in 0..20 {
-        core.receive(&mut sender.seal(VIDEO, 96 | 0x80, number, VP8_KEY), path(1), 9.1);
-    }
-    assert!((1..19).contains(&leaving(&mut core, 9.1).len()));
-    core.take_events(usize::MAX);
-    core.receive(&mut answer(check), path(AWAY), 9.2);
-    assert_eq!(core.take_events(usize::MAX), [Event::KeyFrameRequested { consumer: 20 }]);
-    for number in 20..80 {
-        assert_eq!(media_goes(&mut core, &mut sender, number, 9.2 + f64::from(number) * 0.01), path(AWAY));
-    }
-}
-
-/// Some clients answer no checks.  Their reports name the sender reports that they got.
-#[test]
-fn a_report_about_a_sender_report_shows_that_the_client_receives_on_its_path() {
-    for (guesses, shown) in [(0, true), (15, true), (16, false)] {
-        let (mut core, mut sender, mut receiver) = call();
-        core.remove_consumer(21);
-        let format = ConsumerFormat { report_interval: 5.0, ..format() };
-        core.add_consumer(2, 22, 11, &ConsumerSpec::new(&format, 7002), 1).unwrap();
-        sender.report(&mut core, SenderInfo { ssrc: AUDIO, ntp: 7 << 48, ..SenderInfo::default() }, 1.0);
-        request(&mut core, true, AWAY, 9.0);
-        let mut heard = Vec::new();
-        let mut ask = |core: &mut Core, number: u16, now: f64| {
-            core.receive(&mut sender.seal(AUDIO, 111, number, &[7; 60]), path(1), now);
-            heard.extend(leaving(core, now).into_iter().filter(|(_, one)| one[1] == 200).map(|(_, one)| one));
-            heard.last().cloned()
-        };
-        let before = ask(&mut core, 1, 9.1).expect("a sender report");
-        (2..20).for_each(|number| drop(ask(&mut core, number, 9.2)));
-        assert!(dropped(&core).iter().any(|(reason, _)| *reason == DropReason::UnprovenPath));
-        let mut opened = before;
-        receiver.srtp.open_rtcp(&mut opened, |_| false).unwrap();
-        let name: [u8; 4] = opened[10..14].try_into().unwrap();
-        for guess in (0..guesses).map(|number: u32| number + 1).chain([u32::from_be_bytes(name)]) {
-            let block = [&7002u32.to_be_bytes()[..], &[0; 12], &guess.to_be_bytes(), &[0; 4]].concat();
-            let mut report = [b"\x81\xc9\x00\x07".as_slice(), &1u32.to_be_bytes(), &block].concat();
-            receiver.srtp.seal_rtcp(&mut report).unwrap();
-            core.receive(&mut report, path(AWAY), 9.3);
-        }
-        assert_eq!(core.may_send(path(AWAY), 1 << 20), shown, "{guesses}");
-    }
-}
-
-#[test]
-fn a_handshake_shows_that_the_client_receives_on_its_path() {
-    let mut core = Core::new(0.0);
-    core.add_transport(3).unwrap();
-    core.set_credentials(3, &username(3), PASSWORD).unwrap();
-    let request = credentials(3).request(true);
-    core.receive(&mut request.clone(), path(HOME), 1.0);
-    let answered: usize = leaving(&mut core, 1.0).iter().map(|(_, datagram)| datagram.len()).sum();
-    let left = 3 * request.len() - answered;
-    assert!(!core.may_send(path(HOME), left + 1) && core.may_send(path(HOME), left) && !core.may_send(path(HOME), 1));
-    core.receive(&mut [22; 20], path(HOME), 1.1);
-    assert!(core.may_send(path(HOME), 60) && !core.may_send(path(HOME), 1));
-    core.set_keys(3, PROFILES[0], &[1; 28], &[2; 28]).unwrap();
-    assert!(core.may_send(path(HOME), 1 << 20) && core.may_send(path(AWAY), 1 << 20));
-    assert_eq!(dropped(&core), [(DropReason::UnprovenPath, 3)]);
+    repeat(&mut core, &message, HOME, 2.0);
+    let paths = core.totals().paths;
+    assert_eq!(repeat(&mut core, &message, AWAY, 20.0), []);
+    wait(&mut core, 99.0);
+    assert_eq!((core.totals().paths, selected(&mut core)), (paths, vec![]));
 }
 
 #[test]
@@ -385,11 +251,11 @@ fn a_client_with_two_living_paths_moves_only_as_it_nominates() {
 }
 
 #[test]
-fn requests_from_everywhere_cause_one_small_check_each() {
+fn a_flood_of_requests_from_everywhere_causes_one_small_check_each() {
     let (mut core, ..) = call();
     let mut before = core.totals();
     for number in 0..1000 {
-        let checks = request(&mut core, number % 2 == 0, 100 + number % 300, 2.0 + number as f64 * 0.01);
+        let checks = request(&mut core, number % 2 == 0, 100 + number % 300, 2.0 + number as f64 * 0.001);
         assert!(
             checks.len() <= 1 && checks.iter().all(|(to, check)| *to == path(100 + number % 300) && check.len() == 28)
         );

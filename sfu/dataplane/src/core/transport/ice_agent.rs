@@ -1,7 +1,8 @@
 //! An ICE-lite agent: it judges and answers the client's connectivity checks (RFC 8445 sections 2.5 and 7.3).
 
-use crate::core::transport::recent_requests::{Novelty, RecentRequests};
-use crate::core::wire::address::Path;
+use std::net::SocketAddr;
+
+use crate::core::transport::recent_requests::RecentRequests;
 use crate::core::wire::stun::{Binding, Credentials, role_conflict, success, unknown_attributes};
 
 /// The credentials of one transport.
@@ -25,8 +26,8 @@ pub struct Verdict {
     pub valid: bool,
     /// The client asks us to send to that address (RFC 8445 section 7.3.2).
     pub nominated: bool,
-    /// Whether it came before, perhaps from an eavesdropper.
-    pub novelty: Novelty,
+    /// It came the first time.  A repeated request may come from an eavesdropper.
+    pub fresh: bool,
     /// It was made with the newest credentials.
     pub newest: bool,
     /// The username fragment that is not valid any more.
@@ -57,17 +58,13 @@ impl IceAgent {
         self.valid().map(Credentials::username_fragment)
     }
 
-    /// Judge a request that came on this path, one of the client's if `known`.  `None` if its sender does not know the
-    /// password.
+    /// Judge a request that came from `remote`.  `None` if its sender does not know the password.
     ///
     /// Such a sender must get no answer: its address may be forged.
-    pub fn judge(&mut self, request: &Binding<'_>, path: Path, known: bool) -> Option<Verdict> {
+    pub fn judge(&mut self, request: &Binding<'_>, remote: SocketAddr) -> Option<Verdict> {
         let uses_newest = self.authenticate(request)?.username_fragment() == self.newest.username_fragment();
         let retired = if uses_newest { self.replaced.take() } else { None };
         self.newest_used |= uses_newest;
-        if retired.is_some() {
-            self.recent = RecentRequests::default(); // requests with the old credentials are refused anyway
-        }
         let credentials = self.replaced.as_ref().filter(|_| !uses_newest).unwrap_or(&self.newest);
         let id = &request.transaction_id;
         let (answer, valid) = if !request.unknown_attributes.is_empty() {
@@ -75,12 +72,12 @@ impl IceAgent {
         } else if request.controlled {
             (role_conflict(id, credentials), false)
         } else {
-            (success(id, path.remote, credentials), true)
+            (success(id, remote, credentials), true)
         };
-        let novelty = self.recent.add(id, path, known);
+        let fresh = self.recent.add(id);
         let retired = retired.map(|credentials| credentials.username_fragment().into());
         let nominated = valid && request.use_candidate;
-        Some(Verdict { answer, valid, nominated, novelty, newest: uses_newest, retired })
+        Some(Verdict { answer, valid, nominated, fresh, newest: uses_newest, retired })
     }
 
     /// Whether the sender of a request or indication knows the password.
@@ -109,7 +106,7 @@ mod tests {
 
     fn judge(agent: &mut IceAgent, request: &[u8]) -> Option<Verdict> {
         let request = Binding::read_untrusted(request).unwrap();
-        agent.judge(&request, Path { remote: "192.0.2.7:40001".parse().unwrap(), local: 0 }, false)
+        agent.judge(&request, "192.0.2.7:40001".parse().unwrap())
     }
 
     fn fragments(agent: &IceAgent) -> Vec<String> {

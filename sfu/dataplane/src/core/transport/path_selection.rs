@@ -10,13 +10,8 @@
 //!   receives is often silent for so long, so silence alone proves nothing.
 //! - The client nominated it, or it answered, and since an ICE restart no request came on the send path.
 //!
-//! A sign on the send path ends these.  If somebody else answered, the client goes on sending on its former path.  So
-//! media there takes the send path back, unless an authentic sign has come on the new one.
-//!
 //! Media alone never moves the send path, because media carries no sign of which path the client prefers.
 
-use crate::core::transport::known_path::KnownPath;
-use crate::core::transport::path_allowance::PathAllowance;
 use crate::core::wire::address::Path;
 use crate::core::wire::stun::TransactionId;
 
@@ -27,11 +22,12 @@ const SILENT_AFTER: f64 = 1.0;
 /// Seconds without a sign from a path, after which another client may have it.  Clients send a request at least every
 /// 6 s (RFC 7675 section 5.1).
 const ALIVE: f64 = 7.0;
-/// Seconds for which media may still come on the former path, since it was on its way.
-const OVERLAP: f64 = 0.25;
 /// Checks of a silent send path, and the seconds from one to the next.
 const PROBES: u8 = 2;
 const PROBE_INTERVAL: f64 = 0.3;
+/// Seconds until a check may be repeated.  They double with each try, up to the last one below.
+const FIRST_WAIT: f64 = 0.1;
+const DOUBLINGS: u8 = 8;
 
 /// A request for us to use a path, with the right integrity.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +38,40 @@ pub struct PathRequest {
     pub nominates: bool,
     /// It was made with the newest credentials.
     pub newest: bool,
-    /// Its size in bytes.
-    pub size: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Check {
+    id: TransactionId,
+    sent_at: f64,
+    tries: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownPath {
+    path: Path,
+    /// When an authentic sign came on it last.  Media counts for the send path alone.
+    heard_at: f64,
+    /// A request with the newest credentials came on it.
+    current: bool,
+    /// The newest check of ours.
+    check: Option<Check>,
+    /// The client answered a check since the last restart.
+    answered: bool,
+}
+
+impl KnownPath {
+    /// Count a check that is sent at `now`, and give its identifier: the same one until it is answered.
+    fn note_check(&mut self, now: f64, new_id: impl FnOnce() -> TransactionId) -> TransactionId {
+        let check = self.check.get_or_insert_with(|| Check { id: new_id(), sent_at: now, tries: 0 });
+        (check.sent_at, check.tries) = (now, (check.tries + 1).min(DOUBLINGS));
+        check.id
+    }
+
+    fn may_check(&self, now: f64) -> bool {
+        let waited = |check: Check| now - check.sent_at >= FIRST_WAIT * f64::from(1u32 << check.tries);
+        !self.answered && self.check.is_none_or(waited)
+    }
 }
 
 /// An attempt to find out whether the send path is dead, since the client uses another one.
@@ -63,14 +91,6 @@ impl Trial {
     }
 }
 
-/// The send path before the present one, which moved although it was alive.
-#[derive(Clone, Copy, Debug)]
-struct FormerPath {
-    path: Path,
-    /// The newest time at which the new path is not known to be the client's.
-    unproven_at: f64,
-}
-
 /// The known paths of one client.  Times are in seconds.
 #[derive(Debug, Default)]
 pub struct PathSelection {
@@ -79,9 +99,6 @@ pub struct PathSelection {
     send_path: Option<Path>,
     /// When an authentic sign came on the send path last.
     send_heard_at: f64,
-    /// How much may be sent on the send path; `None` if the client has shown that it receives there.
-    allowance: Option<PathAllowance>,
-    former: Option<FormerPath>,
     /// The path that the client nominated last, until it is the send path.
     nominee: Option<Path>,
     trial: Option<Trial>,
@@ -111,43 +128,7 @@ impl PathSelection {
         self.known.iter().map(|known| known.path)
     }
 
-    /// Media of `size` bytes came on this path.  Gives whether it came on the former one, so that the send path should
-    /// [return](Self::return_to_former).
-    #[inline]
-    pub fn on_media(&mut self, path: Path, size: usize, now: f64) -> bool {
-        if self.send_path != Some(path) {
-            return self.former.is_some_and(|former| former.path == path) && self.is_stolen(now);
-        }
-        self.send_heard_at = now;
-        if let Some(allowance) = &mut self.allowance {
-            allowance.on_received(size);
-        }
-        false
-    }
-
-    /// Media comes on the former path.  Gives whether it comes for so long that the send path seems to be a stranger's.
-    #[cold]
-    fn is_stolen(&mut self, now: f64) -> bool {
-        let proven = |former: &FormerPath| self.send_heard_at > former.unproven_at;
-        self.former = self.former.filter(|former| !proven(former));
-        self.former.is_some_and(|former| now - former.unproven_at >= OVERLAP)
-    }
-
-    /// Send on the former path again.
-    pub fn return_to_former(&mut self) {
-        let is_known = |former: &FormerPath| self.known.iter().any(|known| known.path == former.path);
-        if let Some(former) = self.former.filter(is_known) {
-            self.select(former.path);
-        }
-    }
-
-    /// A datagram that is no media came on this path.
-    pub fn on_received(&mut self, path: Path, size: usize) {
-        let allowance = self.allowance.as_mut().filter(|_| self.send_path == Some(path));
-        allowance.into_iter().for_each(|allowance| allowance.on_received(size));
-    }
-
-    /// Another authentic sign came on this path.
+    /// Media or another authentic sign came on this path.
     #[inline]
     pub fn on_sign(&mut self, path: Path, now: f64) {
         if self.send_path == Some(path) {
@@ -157,8 +138,8 @@ impl PathSelection {
 
     /// An authentic request came that is no repetition.  Gives the path that had to go, if there are too many.
     pub fn on_request(&mut self, request: PathRequest, now: f64) -> Option<Path> {
-        let PathRequest { path, nominates, newest, size } = request;
-        let answered = self.learn(path, newest, size, now);
+        let PathRequest { path, nominates, newest } = request;
+        let answered = self.learn(path, newest, now);
         if self.send_path.is_none() {
             self.select(path);
         } else if self.send_path == Some(path) {
@@ -168,7 +149,7 @@ impl PathSelection {
             self.nominee = Some(path);
             let silent = now - self.send_heard_at >= SILENT_AFTER;
             if answered || silent || self.send_path_is_outdated() {
-                self.follow(path, now);
+                self.select(path);
             }
         } else if newest && self.trial.is_none() {
             self.trial = Some(Trial { since: now, probes: 0 });
@@ -177,13 +158,11 @@ impl PathSelection {
     }
 
     /// Note a sign on this path, as the newest one.  Gives whether the client has answered a check there.
-    fn learn(&mut self, path: Path, newest: bool, size: usize, now: f64) -> bool {
+    fn learn(&mut self, path: Path, newest: bool, now: f64) -> bool {
         let place = self.known.iter().position(|known| known.path == path);
         let known = place.map(|place| self.known.remove(place));
-        let mut known = known.unwrap_or_else(|| KnownPath::new(path, now));
-        known.allowance.iter_mut().for_each(|allowance| allowance.on_received(size));
+        let known = known.unwrap_or(KnownPath { path, heard_at: now, current: false, check: None, answered: false });
         self.known.push(KnownPath { heard_at: now, current: known.current || newest, ..known });
-        self.on_received(path, size);
         self.on_sign(path, now);
         known.answered
     }
@@ -205,8 +184,7 @@ impl PathSelection {
         now: f64,
         new_id: impl FnOnce() -> TransactionId,
     ) -> Option<TransactionId> {
-        let wanted = Some(path) != self.send_path || self.allowance.is_some();
-        let candidate = self.known.iter_mut().find(|known| known.path == path && wanted)?;
+        let candidate = self.known.iter_mut().find(|known| known.path == path && Some(path) != self.send_path)?;
         (candidate.current && candidate.may_check(now)).then(|| candidate.note_check(now, new_id))
     }
 
@@ -214,47 +192,13 @@ impl PathSelection {
     pub fn on_answer(&mut self, path: Path, id: &TransactionId, now: f64) -> bool {
         let known = self.known.iter_mut().find(|known| known.path == path);
         let Some(known) = known.filter(|known| known.check.is_some_and(|check| check.id == *id)) else { return false };
-        (known.answered, known.heard_at, known.allowance) = (true, now, None);
+        (known.answered, known.heard_at) = (true, now);
+        self.on_sign(path, now);
         let nominated = self.nominee == Some(path);
-        if Some(path) == self.send_path {
-            self.allowance = None;
-            // Anybody who reads the check can answer it, so this does not show that the path is the client's.
-            let unproven = self.former.as_mut().filter(|former| self.send_heard_at <= former.unproven_at);
-            unproven.into_iter().for_each(|former| former.unproven_at = now);
-            self.on_sign(path, now);
-        } else if nominated || (self.nominee.is_none() && self.send_path_is_outdated()) {
-            self.follow(path, now);
+        if Some(path) != self.send_path && (nominated || (self.nominee.is_none() && self.send_path_is_outdated())) {
+            self.select(path);
         }
         true
-    }
-
-    /// How much may be sent on the send path; `None` for any amount.
-    pub fn allowance(&mut self) -> Option<&mut PathAllowance> {
-        self.allowance.as_mut()
-    }
-
-    /// Whether a datagram of this size may be sent on this path.  If so, it is counted.
-    ///
-    /// Only the send path can be sent more than the answers to its requests.
-    pub fn may_send(&mut self, path: Path, size: usize) -> bool {
-        let allowance = self.allowance.as_mut().filter(|_| self.send_path == Some(path));
-        allowance.is_none_or(|allowance| allowance.take(size))
-    }
-
-    /// Since when packets on the send path are held back because the client has not shown that it receives there.
-    pub fn starved_since(&self) -> Option<f64> {
-        self.allowance.and_then(|allowance| allowance.refused_since())
-    }
-
-    /// The client has shown that it receives on this path.
-    pub fn prove(&mut self, path: Path) {
-        self.known.iter_mut().filter(|known| known.path == path).for_each(|known| known.allowance = None);
-        self.allowance = self.allowance.filter(|_| self.send_path != Some(path));
-    }
-
-    /// The client has shown that it receives on the send path.
-    pub fn prove_send_path(&mut self) {
-        self.send_path.into_iter().for_each(|path| self.prove(path));
     }
 
     /// Whether the client restarted ICE, and has not used the send path since then.
@@ -315,29 +259,20 @@ impl PathSelection {
         others.filter(fit).max_by(|one, other| one.heard_at.total_cmp(&other.heard_at)).map(|known| known.path)
     }
 
-    /// The client seems to want this path.  If the send path is alive, it might be an eavesdropper who wants it.
-    fn follow(&mut self, path: Path, now: f64) {
-        let alive = now - self.send_heard_at < SILENT_AFTER && !self.send_path_is_outdated();
-        let left = self.send_path.filter(|_| alive);
-        self.select(path);
-        self.former = left.map(|path| FormerPath { path, unproven_at: now });
-    }
-
     /// Send on this path from now on.
     fn select(&mut self, path: Path) {
         let before = self.send_path.replace(path);
-        self.allowance.iter_mut().for_each(PathAllowance::on_left);
         for known in &mut self.known {
             if Some(known.path) == before {
-                (known.heard_at, known.allowance) = (self.send_heard_at, self.allowance);
+                known.heard_at = self.send_heard_at;
             }
         }
         for known in &self.known {
             if known.path == path {
-                (self.send_heard_at, self.allowance) = (known.heard_at, known.allowance);
+                self.send_heard_at = known.heard_at;
             }
         }
-        (self.nominee, self.trial, self.former) = (None, None, None);
+        (self.nominee, self.trial) = (None, None);
     }
 
     /// The path is gone, or belongs to another client.  Send on the path that was heard last.

@@ -19,16 +19,15 @@ struct Client {
 }
 
 impl Client {
-    /// A client that sends on this path since second 0, and has shown that it receives there.
+    /// A client that sends on this path since second 0.
     fn on(number: u64) -> Self {
         let mut client = Self::default();
-        client.paths.on_request(PathRequest { path: path(number), nominates: false, newest: true, size: 100 }, 0.0);
-        client.paths.prove(path(number));
+        client.request(number, false, 0.0);
         client
     }
 
     fn request(&mut self, number: u64, nominates: bool, now: f64) {
-        self.ask(PathRequest { path: path(number), nominates, newest: true, size: 100 }, now);
+        self.ask(PathRequest { path: path(number), nominates, newest: true }, now);
     }
 
     fn ask(&mut self, request: PathRequest, now: f64) {
@@ -84,78 +83,10 @@ fn next(ids: &mut u8) -> TransactionId {
 }
 
 #[test]
-fn the_first_path_is_taken_at_once_and_checked_until_it_answers() {
-    let mut client = Client::default();
-    client.request(UDP, false, 0.0);
-    client.request(UDP, false, 0.3);
+fn the_first_path_is_taken_at_once_and_not_checked() {
+    let client = Client::on(UDP);
     assert!(client.sends_on(UDP));
-    assert_eq!((client.checked(), client.paths.due()), (vec![path(UDP); 2], None));
-    client.answer(UDP, 0.4);
-    client.request(UDP, false, 9.0);
-    assert_eq!((client.checks.len(), client.paths.allowance().is_none()), (2, true));
-}
-
-#[test]
-fn a_path_without_an_answer_is_sent_three_times_what_came_from_it() {
-    let mut client = Client::default();
-    client.request(UDP, false, 0.0);
-    assert_eq!([250, 51, 50, 1].map(|size| client.paths.may_send(path(UDP), size)), [true, false, true, false]);
-    client.paths.on_media(path(UDP), 20, 0.1);
-    client.paths.on_received(path(UDP), 5);
-    client.paths.on_received(path(TCP), 500);
-    assert_eq!([76, 75, 1].map(|size| client.paths.may_send(path(UDP), size)), [false, true, false]);
-    assert!(client.paths.may_send(path(TCP), 1000), "an answer there is as large as its request");
-    assert_eq!(client.paths.starved_since(), Some(0.0));
-    client.answer(UDP, 0.2);
-    assert_eq!((client.paths.may_send(path(UDP), 1 << 20), client.paths.starved_since()), (true, None));
-}
-
-#[test]
-fn a_path_keeps_its_allowance_when_the_client_goes_back_to_it() {
-    let mut client = Client::on(UDP);
-    client.request(TCP, true, 9.0);
-    assert!(client.sends_on(TCP), "UDP was silent for long");
-    assert!(client.paths.may_send(path(TCP), 300));
-    client.request(UDP, true, 18.0);
-    assert!(client.sends_on(UDP) && client.paths.may_send(path(UDP), 1 << 20));
-    client.request(TCP, true, 27.0);
-    assert!(client.sends_on(TCP) && client.paths.may_send(path(TCP), 300) && !client.paths.may_send(path(TCP), 1));
-}
-
-/// Somebody on the way holds back a client's request, sends it from an address of its own, and answers our check there.
-#[test]
-fn media_on_the_former_path_takes_back_what_a_stranger_got() {
-    let mut client = Client::on(UDP);
-    client.request(NAT, true, 0.1);
-    client.answer(NAT, 0.15);
-    assert!(client.sends_on(NAT));
-    assert!(!client.paths.on_media(path(UDP), 100, 0.2), "it may have been on its way");
-    assert!(!client.paths.on_media(path(TCP), 100, 0.5));
-    assert!(client.paths.on_media(path(UDP), 100, 0.4));
-    client.paths.return_to_former();
-    assert!(client.sends_on(UDP));
-    assert!(!client.paths.on_media(path(UDP), 100, 0.5));
-}
-
-#[test]
-fn media_on_the_former_path_takes_back_no_path_on_which_media_came() {
-    let mut client = Client::on(UDP);
-    client.request(NAT, true, 0.1);
-    client.answer(NAT, 0.15);
-    client.paths.on_media(path(NAT), 100, 0.16);
-    assert!(!client.paths.on_media(path(UDP), 100, 0.9));
-    assert!(client.sends_on(NAT));
-}
-
-#[test]
-fn answers_to_checks_do_not_prove_that_a_path_is_the_clients() {
-    let mut client = Client::on(UDP);
-    client.request(NAT, true, 0.1);
-    client.answer(NAT, 0.15);
-    client.request(UDP, false, 0.2);
-    client.until(0.55, &[NAT], 0.01);
-    assert!(client.checked().contains(&path(NAT)));
-    assert!(client.paths.on_media(path(UDP), 100, 0.8));
+    assert_eq!((client.checked(), client.paths.due()), (vec![], None));
 }
 
 #[test]
@@ -394,7 +325,7 @@ fn a_restart_on_the_same_path_moves_nothing() {
 #[test]
 fn a_request_with_old_credentials_moves_nothing() {
     let mut client = Client::on(UDP);
-    client.ask(PathRequest { path: path(TCP), nominates: true, newest: false, size: 100 }, 20.0);
+    client.ask(PathRequest { path: path(TCP), nominates: true, newest: false }, 20.0);
     client.until(99.0, &[], 0.0);
     assert!(client.sends_on(UDP));
     assert_eq!((client.checked(), client.paths.all().count()), (vec![], 2));
@@ -419,7 +350,7 @@ fn the_newest_paths_are_kept_and_the_one_in_use() {
     let mut client = Client::on(100);
     let forgotten: Vec<Path> = (0..20)
         .filter_map(|number| {
-            let request = PathRequest { path: path(number), nominates: false, newest: true, size: 100 };
+            let request = PathRequest { path: path(number), nominates: false, newest: true };
             client.paths.on_request(request, 1.0)
         })
         .collect();
