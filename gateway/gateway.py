@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Never
@@ -131,8 +131,7 @@ class Gateway:
         """End everybody whose media the plane carries."""
         for channel in list(self.channels.channels.values()):
             if channel.plane == plane:
-                for member in list(channel.members.values()):
-                    member.connection.end(end_reasons.PLANE_STALLED)
+                _end_each([member.connection for member in channel.members.values()], end_reasons.PLANE_STALLED)
 
     @contextmanager
     def register_connection(self, remote: str) -> Iterator[Connection]:
@@ -182,8 +181,12 @@ class Gateway:
 
     def end_all(self, end_reason: EndReason = end_reasons.DRAINING) -> None:
         """End every connection. Each closes its media and leaves its channel before its WebSocket closes."""
-        for connection in list(self.connections.values()):
-            try:
-                connection.end(end_reason)
-            except Exception as error:  # An exception at one connection must not keep the others open.
-                connection.fail(error)
+        _end_each(list(self.connections.values()), end_reason)
+
+
+def _end_each(connections: Iterable[Connection], end_reason: EndReason) -> None:
+    for connection in connections:
+        try:
+            connection.end(end_reason)
+        except Exception as error:  # An exception at one connection must not keep the others open.
+            connection.fail(error)

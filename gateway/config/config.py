@@ -232,6 +232,8 @@ class Config:
     """Number of the loudest voices in a channel that the gateway forwards. Default: all voices."""
     max_message_bytes: int = field(default=limits.MAX_REQUEST_BYTES, validator=_between(1024, limits.MAX_REQUEST_BYTES))
     """Maximum size of one message from a client, in bytes."""
+    max_stranger_bytes: int = field(default=16 * 1024, validator=_between(1024, limits.MAX_REQUEST_BYTES))
+    """Maximum size of one message from a client that has not joined, in bytes. A token and metadata must fit."""
     outbox_bytes: int = field(default=8 * 1024**2, validator=_between(64 * 1024))
     """Maximum size of all messages that wait for one client, in bytes. The list of a full channel must fit."""
     outbox_age: float = _seconds(10)

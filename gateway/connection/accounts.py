@@ -41,8 +41,11 @@ class Account:
 
     def debt(self) -> float:
         """Seconds until everything is paid; 0 without a debt."""
-        now = trio.current_time()
-        return max(self.own.debt(now), 0.0 if self.address is None else self.address.debt(now))
+        return max(self.own_debt(), 0.0 if self.address is None else self.address.debt(trio.current_time()))
+
+    def own_debt(self) -> float:
+        """The same without the account of the address, which others may have emptied."""
+        return self.own.debt(trio.current_time())
 
 
 @define(eq=False)

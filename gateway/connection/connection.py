@@ -34,8 +34,6 @@ from protocol.errors import ErrorCode
 from protocol.events import Closing
 from protocol.responses import Error, Ok
 
-STRANGER_BYTES = 32 * 1024
-"""Maximum size of a message of a client that has not joined: a token, metadata and names fit."""
 RESUMES_PER_SECOND = 1
 RESUMES_AT_ONCE = 20
 """How often a session may change its socket, in the long run and at once."""
@@ -106,7 +104,7 @@ class Connection:
     def max_message_bytes(self) -> int:
         """How large a message may be. Strangers have little to say."""
         config = self.config
-        return config.max_message_bytes if self.in_session else min(STRANGER_BYTES, config.max_message_bytes)
+        return config.max_message_bytes if self.in_session else min(config.max_stranger_bytes, config.max_message_bytes)
 
     def forget_unread(self) -> None:
         """Nobody reads the inbox any more."""
@@ -114,8 +112,13 @@ class Connection:
 
     @property
     def debt(self) -> float:
-        """Seconds until the client has paid for the time that its tasks have used."""
+        """Seconds until the client, and the others at its address, have paid for the time that they have used."""
         return 0.0 if self.account is None else self.account.debt()
+
+    @property
+    def own_debt(self) -> float:
+        """Seconds until the client has paid for the time that its own tasks have used."""
+        return 0.0 if self.account is None else self.account.own_debt()
 
     async def wait_end(self) -> NoReturn:
         """Wait for the cancellation of the scope."""

@@ -60,27 +60,22 @@ class LoopTime(trio.abc.Instrument):
         self._clock = clock
         self._used = used
         self._began = clock()
-        self._used_before = used()
+        self._used_before = 0.0
         self._left_out = 0
         # A bucket of LINES that is full again at this time.
         self._full_at = self._began
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._began = self._clock()
+        if task.context.get(payer) is not None:  # the clock of the processor is a system call
+            self._used_before = self._used()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         if (pays := task.context.get(payer)) is not None:
-            # The clock of the processor is a system call, so read it only here. Between two steps little is used.
-            used = self._used()
-            pays.charge(used - self._used_before)
-            self._used_before = used
+            pays.charge(self._used() - self._used_before)
         now = self._clock()
         if now - self._began >= SLOW:
             self._note(task, now - self._began, now)
-
-    def after_io_wait(self, timeout: float) -> None:
-        # What other tasks and the loop itself have used is nobody's debt.
-        self._used_before = self._used()
 
     def _note(self, task: trio.lowlevel.Task, seconds: float, now: float) -> None:
         self._metrics.slow_step(seconds)

@@ -19,7 +19,8 @@ HARD_LIMIT_FACTOR = 2
 """A client above the rate limit gets errors. Above this multiple of the limit, the gateway closes its connection."""
 
 MOST_DEBT = 30.0
-"""A client whose debt needs more seconds than this to be paid is closed. One request alone cannot cause it."""
+"""A client whose own debt needs more seconds than this to be paid is closed. For the debt of its address it waits, but
+no longer than this."""
 
 
 @define(eq=False)
@@ -60,11 +61,10 @@ class RequestSource:
 
     async def _wait_paid(self) -> None:
         """Serve a client later that has used more of the gateway's time than it may."""
-        debt = self.connection.debt
-        if debt > MOST_DEBT:
+        if self.connection.own_debt > MOST_DEBT:
             self.connection.end(end_reasons.RATE_LIMITED)
-        if debt:
-            await trio.sleep(debt)
+        if debt := self.connection.debt:
+            await trio.sleep(min(debt, MOST_DEBT))
 
     def _is_repeated(self, request_id: int, message: ReceivedMessage) -> bool:
         """Whether this request of the session came before. If so, answer it, and do not serve it again."""

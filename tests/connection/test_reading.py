@@ -8,11 +8,11 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
-from gateway.connection.connection import STRANGER_BYTES
 from tests.session.memory_gateway import RawClient, open_rig, send_transport
 from tools.harness.client import secret_of
 
 LIMIT = 256 * 1024
+STRANGER_BYTES = 16 * 1024
 
 
 def message_of(size: int, letter: str = "x") -> str:
