@@ -217,7 +217,7 @@ def _make_front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_c
     app = make_app(config, metrics, gateway.channels, is_ready)
     media_streams = MediaStreams(config, gateway.routers, metrics) if config.media_tcp else None
     front_door = FrontDoor(
-        config, app, serve, metrics, lambda: gateway.open_connections, media_streams, gateway.accounts.debt_of
+        config, app, serve, metrics, lambda: gateway.open_connections, media_streams, gateway.accounts
     )
     return front_door
 

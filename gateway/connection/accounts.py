@@ -73,12 +73,6 @@ class Accounts:
         self._addresses.move_to_end(key)
         return account
 
-    def debt_of(self, remote: str) -> float:
-        """Seconds until the address in ``remote`` has paid; 0 without a debt."""
-        key = site_of(remote)
-        account = None if key is None else self._addresses.get(key)
-        return 0.0 if account is None else account.debt(trio.current_time())
-
     def _make_room(self) -> None:
         """Forget an account, if possible one without a debt: somebody may hope to be forgotten."""
         if len(self._addresses) < self.max_addresses:

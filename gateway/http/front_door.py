@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from gateway.config import Config
 from gateway.config.hosts import AllowedHosts
 from gateway.config.proxies import TrustedProxies
+from gateway.connection.accounts import Account, Accounts
 from gateway.http import asgi
 from gateway.http.half_open import Displaced, HalfOpen
 from gateway.http.host_check import check_host
@@ -33,6 +34,7 @@ from gateway.http.routes import HEALTH_PATHS
 from gateway.http.upgrade import check_upgrade, handshake_of
 from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.log import new_reference
+from gateway.ops.loop_time import payer
 from gateway.ops.metrics import Metrics
 from protocol.limits import PATH
 
@@ -70,14 +72,14 @@ class FrontDoor:
         metrics: Metrics,
         count_sessions: Callable[[], int] | None = None,
         media_streams: MediaStreams | None = None,
-        debt_of: Callable[[str], float] | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         self._config = config
         self._app = app
         self._serve_client = serve_client
         self._metrics = metrics
         self._media_streams = media_streams
-        self._debt_of = debt_of
+        self._accounts = accounts
         self._refusals = RefusalLog(metrics)
         self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
         self._trusted_proxies = TrustedProxies.of(config.trusted_proxies)
@@ -171,12 +173,13 @@ class FrontDoor:
             exchange.remote = self._trusted_proxies.client_of_untrusted(exchange.remote, forwarded)
             path = asgi.split_target(exchange.request)[0]
             check_host(exchange.request, self._allowed_hosts)
-            if path == PATH and self._serve_client is not None:
-                self._check_client(exchange)
-                return True
             if path in HEALTH_PATHS and not has_body(exchange.request):
                 await self._answer_health(exchange)
                 return False
+            self._charge(exchange.remote)
+            if path == PATH and self._serve_client is not None:
+                self._check_client(exchange)
+                return True
         except Displaced:
             await self._turn_away(exchange)
             return False
@@ -231,17 +234,23 @@ class FrontDoor:
         if error.refusal is not None:
             self._refusals.record(error.refusal, error.status, error.message, remote)
 
+    def _charge(self, remote: str) -> None:
+        """Let the address pay for this task from now on. Raises :exc:`HttpError` if its clients have used too much of
+        the gateway's time: a new one would wait for its turn anyway, and meanwhile take a place."""
+        address = None if self._accounts is None else self._accounts.of(remote)
+        if address is None:
+            return
+        payer.set(Account(address))
+        if debt := address.debt(trio.current_time()):
+            retry = (b"retry-after", str(math.ceil(debt)).encode())
+            why = "the clients of this address use too much of the gateway's time"
+            raise HttpError(HTTPStatus.TOO_MANY_REQUESTS, why, [retry], HttpRefusal.RATE_LIMITED)
+
     def _check_client(self, exchange: Exchange) -> None:
         """Check that the request may become a WebSocket. Raises :exc:`HttpError`."""
         check_upgrade(exchange.request, self._config.allowed_origins)
         if exchange.has_bytes_after_head:  # the WebSocket library would lose these bytes
             raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
-        if self._debt_of is not None and (debt := self._debt_of(exchange.remote)):
-            # The clients of this address have used too much of the gateway's time. A new one would wait for its turn
-            # anyway, and meanwhile take a place.
-            retry = (b"retry-after", str(math.ceil(debt)).encode())
-            why = "the clients of this address use too much of the gateway's time"
-            raise HttpError(HTTPStatus.TOO_MANY_REQUESTS, why, [retry], HttpRefusal.RATE_LIMITED)
         if not self.accepts_clients:
             raise _unavailable("the gateway is going away", HttpRefusal.DRAINING)
         if self._is_full:

@@ -1,11 +1,9 @@
 """Removals for a time: a removed person stays away, and so does the address, unless it is loopback."""
 
-import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.channel.removals import Removals
-from gateway.connection.accounts import site_of
 from tests.session.memory_gateway import RawClient, Rig, open_rig
 
 
@@ -129,24 +127,3 @@ def test_a_newer_removal_of_the_same_user_replaces_the_older_one() -> None:
     removals.add("lobby", "ada", 100.0, now=0.0)
     removals.add("lobby", "ada", 5.0, now=1.0)
     assert (len(removals), removals.seconds_left("lobby", "ada", "", 1.0)) == (1, 4)
-
-
-@pytest.mark.parametrize(
-    ("remote", "site"),
-    [
-        ("192.0.2.1:4711", "192.0.2.1/32"),
-        ("192.0.2.1", "192.0.2.1/32"),
-        ("[::ffff:192.0.2.1]:4711", "192.0.2.1/32"),
-        ("[2001:db8:1:2:3::4]:4711", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
-        ("[fe80::1%eth0]:4711", "fe80::1/128"),
-        ("127.0.0.1:4711", None),
-        ("[::1]:4711", None),
-        ("[::ffff:127.0.0.1]:4711", None),
-        ("unknown", None),
-        ("memory", None),
-        ("", None),
-    ],
-)
-def test_an_address_counts_with_its_whole_site_and_loopback_does_not(remote: str, site: str | None) -> None:
-    assert site_of(remote) == site

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trio.testing import memory_stream_pair
 
 from gateway.config import Config
+from gateway.connection.accounts import Accounts
 from gateway.http.front_door import FrontDoor
 from gateway.ops.metrics import Metrics
 from gateway.server import Server
@@ -123,14 +124,12 @@ class Door:
     app: ASGIApp = hello_app
     clients: Clients = field(factory=Clients)
     metrics: Metrics = field(factory=Metrics)
-    debts: dict[str, float] = field(factory=dict)
     remote: str = "somewhere:1"
+    accounts: Accounts = field(factory=lambda: Accounts(share=0.5, burst=10))
     front: FrontDoor = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.front = FrontDoor(
-            self.config, self.app, self.clients, self.metrics, debt_of=lambda remote: self.debts.get(remote, 0.0)
-        )
+        self.front = FrontDoor(self.config, self.app, self.clients, self.metrics, accounts=self.accounts)
 
     async def raw(self, data: bytes) -> bytes:
         """Send these bytes on a new connection. Return the answer up to the close."""
@@ -179,3 +178,10 @@ async def connect_tcp(server: Server) -> trio.SocketStream:
     """Connect through the server's listener."""
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     return await trio.open_tcp_stream(host.strip("[]"), int(port))
+
+
+def put_in_debt(door: Door, address: str, seconds: float) -> None:
+    """Let the clients of an address have used so much that it is paid in so many seconds."""
+    account = door.accounts.of(address)
+    assert account is not None
+    account.charge(account.burst + seconds * account.rate, trio.current_time())

@@ -5,7 +5,7 @@ import pytest
 from gateway.config import Config
 from gateway.config.exposure import accidental_exposure
 from gateway.config.proxies import TrustedProxies
-from tests.front_door.memory_front_door import Door, upgrade
+from tests.front_door.memory_front_door import Door, put_in_debt, upgrade
 
 PROXIES = TrustedProxies.of(["192.0.2.1", "10.0.0.0/8", "2001:db8::/32", "127.0.0.1"])
 
@@ -51,7 +51,7 @@ def test_what_is_no_network_is_refused_with_an_example(text: str) -> None:
 async def test_a_client_behind_a_trusted_proxy_is_served_under_its_own_address() -> None:
     door = Door(Config(trusted_proxies=("192.0.2.1",)), remote="192.0.2.1:4711")
     await door.raw(upgrade(X_Forwarded_For="203.0.113.7"))
-    door.debts["203.0.113.8"] = 5
+    put_in_debt(door, "203.0.113.8", 5)
     assert (await door.ask(upgrade(X_Forwarded_For="203.0.113.8"))).status == 429
     assert door.clients.came == ["203.0.113.7"]
 

@@ -2,11 +2,14 @@
 
 import pytest
 import trio
-from trio.testing import memory_stream_pair
+from starlette.types import Receive, Scope, Send
+from trio.testing import MockClock, memory_stream_pair
 
 from gateway.config import Config
+from gateway.connection.accounts import Account
+from gateway.ops.loop_time import Payer, payer
 from protocol.limits import SUBPROTOCOL
-from tests.front_door.memory_front_door import Clients, Door, parse, request, upgrade
+from tests.front_door.memory_front_door import Clients, Door, hello_app, parse, put_in_debt, request, upgrade
 
 NAMED = Config(allowed_hosts=("meet.example.org", "abcdef"))
 """A gateway whose hosts are the names in these tests, so that only the check of the origin decides."""
@@ -260,12 +263,28 @@ async def test_an_exception_in_a_client_ends_only_its_own_connection() -> None:
     assert (await door.ask(request())).status == 200
 
 
-async def test_an_address_in_debt_gets_no_further_websocket() -> None:
-    door = Door(debts={"somewhere:1": 2.5})
-    answer = await door.ask(upgrade())
-    assert (answer.status, answer.headers["retry-after"]) == (429, "3")
-    assert "time" in answer.text
+async def test_an_address_in_debt_is_refused_but_for_health_checks(autojump_clock: MockClock) -> None:
+    door = Door(remote="203.0.113.7:4711")
+    put_in_debt(door, "203.0.113.7", 2.5)
+    for data in (upgrade(), request("/")):
+        answer = await door.ask(data)
+        assert (answer.status, answer.headers["retry-after"]) == (429, "3")
+        assert "time" in answer.text
     assert door.clients.came == []
-    assert (await door.ask(request("/healthz"))).status != 429
-    door.debts.clear()
+    assert (await door.ask(request("/healthz"))).status == 200
+    await trio.sleep(2.6)
     assert (await door.raw(upgrade())).startswith(b"HTTP/1.1 204 ")
+
+
+async def test_the_address_pays_for_a_request() -> None:
+    payers: list[Payer | None] = []
+
+    async def note_payer(scope: Scope, receive: Receive, send: Send) -> None:
+        payers.append(payer.get())
+        await hello_app(scope, receive, send)
+
+    door = Door(app=note_payer, remote="203.0.113.7:4711")
+    assert (await door.ask(request("/"))).status == 200
+    [paying] = payers
+    assert isinstance(paying, Account)
+    assert paying.own is door.accounts.of("203.0.113.7")
