@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tools.mutations.catalogue import bounded, isolation, order, resuming, revision, speed, twice
+from tools.mutations.catalogue import bounded, isolation, order, priced, resuming, revision, speed, twice
 from tools.mutations.mutation import Mutation
 
 MUTATIONS: Final[tuple[Mutation, ...]] = (
@@ -11,6 +11,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *revision.MUTATIONS,
     *bounded.MUTATIONS,
     *isolation.MUTATIONS,
+    *priced.MUTATIONS,
     *speed.MUTATIONS,
     *resuming.MUTATIONS,
 )
