@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import trio
@@ -100,24 +100,26 @@ async def test_no_packet_arrives_after_its_consumer_producer_or_transport_was_re
     remove: Callable[[UdpDataPlane, int], None],
 ) -> None:
     seen = 0
-    with hammered() as plane:
+    # All sockets stay open, so that each has a port of its own.  A transport whose client is on the address of another
+    # living transport gets nothing.
+    with hammered() as plane, ExitStack() as sockets:
         for number in range(1, ROUNDS + 1):
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-                receiver.bind((HOST, 0))
-                receiver.setblocking(False)
-                producers = produce(plane, number)
-                connect_socket(plane, TransportId(number), KEYS, receiver)
-                for offset, producer in enumerate(producers):
-                    consumer = ConsumerId(2 * number + offset)
-                    ConsumerSpec(ssrc=7000 + offset).add_to(plane, TransportId(number), consumer, producer)
-                with trio.fail_after(5):
-                    await trio.lowlevel.wait_readable(receiver)
-                remove(plane, number)
-                # On loopback a datagram has arrived once it is sent.
-                seen += drain(receiver)
-                await trio.sleep(0.003)
-                assert drain(receiver) == 0
-                remove_producers(plane, number)
+            receiver = sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            receiver.bind((HOST, 0))
+            receiver.setblocking(False)
+            producers = produce(plane, number)
+            connect_socket(plane, TransportId(number), KEYS, receiver)
+            for offset, producer in enumerate(producers):
+                consumer = ConsumerId(2 * number + offset)
+                ConsumerSpec(ssrc=7000 + offset).add_to(plane, TransportId(number), consumer, producer)
+            with trio.fail_after(5):
+                await trio.lowlevel.wait_readable(receiver)
+            remove(plane, number)
+            # On loopback a datagram has arrived once it is sent.
+            seen += drain(receiver)
+            await trio.sleep(0.003)
+            assert drain(receiver) == 0
+            remove_producers(plane, number)
     assert seen >= ROUNDS
 
 
