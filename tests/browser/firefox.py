@@ -1,7 +1,6 @@
 """A separate Firefox process with fake devices and without a window, and the people who use it."""
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,10 +97,12 @@ class FirefoxPerson:
 
 
 def frames_grow(look: Callable[[], int], within: float) -> None:
-    """Check that the number of frames is above 0 within ``within`` seconds, and higher a second later."""
+    """Check that the number of frames is above 0 within ``within`` seconds, and ten higher soon after.
+
+    On a busy machine a browser may decode the first frame, and the next one more than a second later.
+    """
     first = poll_until(look, lambda frames: frames > 0, within)
-    time.sleep(1)
-    assert look() > first, f"the video stands still at frame {first}"
+    poll_until(look, lambda frames: frames >= first + 10, 10)
 
 
 @contextmanager
