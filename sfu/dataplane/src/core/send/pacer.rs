@@ -50,7 +50,8 @@ impl Pacer {
             let Some(Held { packet, bytes, .. }) = self.held.pop_front() else { break };
             self.held_bytes -= bytes.len();
             let trip = rate.map_or(0.0, |rate| 8.0 * bytes.len() as f64 / rate.max(LEAST_RATE));
-            self.free_at = self.free_at.max(now) + trip;
+            // Packets that had to leave too soon must not hold up those behind them for longer than any packet waits.
+            self.free_at = (self.free_at.max(now) + trip).min(now + LONGEST_WAIT);
             each(packet, &bytes);
         }
     }
@@ -128,5 +129,19 @@ mod tests {
         assert_eq!(released(&mut pacer, RATE, 1.0).len(), 200 - MOST_BYTES / 1000);
         assert_eq!(released(&mut pacer, None, 1.0).len(), MOST_BYTES / 1000);
         assert_eq!((pacer.due(), pacer.held_bytes), (f64::INFINITY, 0));
+    }
+
+    #[test]
+    fn video_that_came_too_fast_for_a_while_delays_none_behind_it() {
+        let mut pacer = Pacer::default();
+        let mut share = |now: f64, packets: usize| {
+            (0..packets).for_each(|_| pacer.hold(packet(true, Delivery::Once), &[0; 1000], now));
+            pacer.release(RATE, now, |_, _| {});
+            pacer.due() - now
+        };
+        // For a second, the sender sends ten times as much as the path carries.
+        (0..100).for_each(|step| _ = share(1.0 + f64::from(step) * 0.01, 5));
+        (0..100).for_each(|step| _ = share(2.0 + f64::from(step) * 0.01, 0));
+        assert!(share(3.1, 2) < 0.02, "{pacer:?}");
     }
 }
