@@ -159,9 +159,11 @@ impl ReceiverBandwidth {
 
     /// The watermark that the estimate crossed last, if the slow path does not know that yet.
     pub fn take_crossing(&mut self, now: f64) -> Option<Crossing> {
+        // Take the estimator's crossing in any case: while one waits, the estimator is due at once.
+        let measured = self.estimator.as_mut().and_then(|estimator| estimator.take_crossing(now));
         match self.max_bitrate {
             Some(estimate) => self.take_crossing_of(estimate, now),
-            None => self.estimator.as_mut()?.take_crossing(now),
+            None => measured,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Transport-wide sequence numbers of the packets that leave, feedback about them, and probes.
 
 use super::*;
+use crate::core::engine::timers::{Timer, TransportTimer};
 use crate::core::rtcp::{MaxBitrate, Nack, TransportFeedback};
 use crate::core::wire::rtp::{be16, find};
 use crate::core::{Event, Why};
@@ -321,6 +322,27 @@ fn max_bitrate(core: &mut Core, receiver: &mut Client, bitrate: u64, now: f64) -
     receiver.send_rtcp(core, compound, now);
     let is_crossing = |event: &Event| matches!(event, Event::BandwidthCrossed { .. });
     core.take_events(usize::MAX).into_iter().filter(is_crossing).collect()
+}
+
+#[test]
+fn a_receiver_that_gives_its_own_estimate_and_no_feedback_causes_no_flood_of_deadlines() {
+    let (mut core, mut sender, mut receiver) = call(&numbered());
+    let timer = Timer::Transport(TransportTimer::Bandwidth, core.transports.key(2).unwrap());
+    core.aim_bandwidth(2, 1e5, Some(1e6), 2e6).unwrap();
+    max_bitrate(&mut core, &mut receiver, 500_000, 1.0);
+    let mut fired = 0;
+    for step in 0..1000u16 {
+        let now = 1.0 + f64::from(step) * 0.01;
+        if step % 10 == 0 {
+            send_frame(&mut core, &mut sender, step / 10, 1, now);
+        }
+        if core.timers.deadline(timer).is_some_and(|due| due <= now) {
+            core.pass_time(now);
+            fired += 1;
+        }
+        leaving(&mut core, now);
+    }
+    assert!((1..200).contains(&fired), "{fired}");
 }
 
 #[test]
