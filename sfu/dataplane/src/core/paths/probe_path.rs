@@ -48,7 +48,8 @@ impl Core {
 
     /// Send the newest packets once more, as retransmissions that nobody asked for.  Gives their bytes.
     ///
-    /// If one of the packets was lost, this even repairs the loss.
+    /// If one of the packets was lost, this even repairs the loss.  Packets that are larger than what is left of the
+    /// probe are passed over: on a narrow path, a few full packets would be a queue that delays sound.
     fn probe_with_media(&mut self, prober: (ConsumerKey, ProducerKey), bytes: usize, now: f64) -> usize {
         let Some(at) = self.source_of(prober.0) else { return 0 };
         // Take the store out of the core meanwhile, because the packets in it stay borrowed.
@@ -60,7 +61,8 @@ impl Core {
                 break;
             }
             let incoming = self.consumers[prober.0].incoming_of(index);
-            let Some(stored) = incoming.and_then(|incoming| store.get(incoming)) else { continue };
+            let stored = incoming.and_then(|incoming| store.get(incoming));
+            let Some(stored) = stored.filter(|stored| stored.plain.len() <= bytes - sent) else { continue };
             let appended = self.append_rtx(prober, Delivery::Probe, now, |consumer, producer, paper| {
                 let packet = read_again_untrusted(producer, at.index, &stored, &mut elements, paper.serial);
                 let packet = packet.ok_or(DropReason::ResendNotStored)?;

@@ -286,6 +286,23 @@ fn a_probe_repeats_the_newest_packets_and_then_pads() {
 }
 
 #[test]
+fn a_small_probe_repeats_no_larger_packet() {
+    let (mut core, mut sender, mut receiver) = call(&numbered());
+    for number in 0..3 {
+        let payload = [if number == 0 { VP8_KEY } else { b"\x00\x01delta" }, &[7; 1100]].concat();
+        send(&mut core, &mut sender, VIDEO, number, &payload, 1.0);
+    }
+    arriving(&mut core, &mut receiver, 1.0);
+    let key = core.transports.key(2).unwrap();
+    let mut probe = |bytes, now| {
+        core.send_probe(key, bytes, now);
+        arriving(&mut core, &mut receiver, now).iter().map(|(_, _, payload)| payload.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(probe(450, 1.1), [255, 255]);
+    assert_eq!(probe(1500, 1.2), [2 + 7 + 1100, 255, 255]);
+}
+
+#[test]
 fn a_probe_is_bounded_and_never_goes_to_a_receiver_without_retransmissions() {
     let (mut core, _, mut receiver) = call(&numbered());
     core.set_consumer_paused(20, true).unwrap();
