@@ -117,6 +117,7 @@ impl LossControl {
         let rate = rate.min(self.model.upper_bound());
         self.best.iter_mut().for_each(|best| best.rate = best.rate.max(rate));
         self.rate = self.rate.max(rate);
+        self.hold.rate = self.hold.rate.max(rate);
         self.growth = None;
     }
 
@@ -277,5 +278,18 @@ mod tests {
         control.update(&LossReport { lost: 1000, ..at(0.0, 0.1) }, 1e6, 1e6, false);
         control.update(&LossReport { found: 1000, ..at(0.1, 0.3) }, 1e6, 1e6, false);
         assert_eq!((control.model.count(), control.loss()), (1, 0.0));
+    }
+
+    #[test]
+    fn what_a_probe_has_shown_outlasts_a_rate_that_is_held() {
+        let mut control = LossControl::default();
+        feed(&mut control, 0, 50, 2e6, 0.0, 3e6);
+        feed(&mut control, 50, 20, 2e6, 0.5, 3e6);
+        control.hold.until = 60.0; // as after some reductions
+        feed(&mut control, 70, 60, 0.9e6, 0.0, 3e6);
+        assert!(control.rate() < 1.1e6, "{control:?}");
+        control.lift(2e6);
+        feed(&mut control, 130, 5, 0.9e6, 0.0, 3e6);
+        assert!(control.rate() >= 2e6, "{control:?}");
     }
 }
