@@ -10,7 +10,7 @@ use super::loss_control::LossControl;
 use super::packet_groups::PacketGroups;
 use super::probe_control::{Outcome, ProbeControl, View};
 use super::queue_delay::QueueDelay;
-use super::rate_control::{Observed, RateControl};
+use super::rate_control::{LEAST_RATE, Observed, RateControl};
 use super::receiver_clock::ReceiverClock;
 use super::sent_packets::SentPackets;
 use super::silence::{Silence, Verdict};
@@ -21,7 +21,6 @@ use crate::core::wire::rtcp::TransportFeedback;
 /// The estimate of a path that nothing is known about, and the most that is assumed of a new one.  Bits per second.
 const FIRST_ESTIMATE: f64 = 300_000.0;
 const MOST_ON_NEW_PATH: f64 = 600_000.0;
-const LEAST_ESTIMATE: f64 = 50_000.0;
 /// The round trip before one was measured, in seconds.
 const FIRST_ROUND_TRIP: f64 = 0.1;
 const ROUND_TRIP_SHARE: f64 = 0.125; // of a new measurement
@@ -307,7 +306,7 @@ impl BandwidthEstimator {
             Verdict::Fine => {}
             Verdict::Blind => self.marks.report(self.estimate(), Why::Blind),
             Verdict::Fall => {
-                self.delay_control.set(SILENT_FALL * self.delay_control.rate(), now);
+                self.delay_control.fall(SILENT_FALL, now);
                 self.loss_control.scale(SILENT_FALL);
             }
         }
@@ -328,7 +327,7 @@ impl BandwidthEstimator {
 
     /// What the path carries, in bits per second.
     pub fn estimate(&self) -> f64 {
-        self.delay_control.rate().min(self.loss_control.rate()).max(LEAST_ESTIMATE)
+        self.delay_control.rate().min(self.loss_control.rate()).max(LEAST_RATE)
     }
 
     /// The rate that arrives at the receiver, in bits per second.

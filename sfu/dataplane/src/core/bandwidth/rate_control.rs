@@ -13,6 +13,8 @@ const LEAST_GROWTH: f64 = 1000.0;
 const RESPONSE: f64 = 0.1;
 /// While we send far below the rate, what arrives says little.  So it falls by this factor at most.
 const LIMITED_REDUCTION: f64 = 0.7;
+/// The rate never falls below this, in bits per second.  Otherwise it would grow for minutes before it counts again.
+pub const LEAST_RATE: f64 = 50_000.0;
 /// A frame has 1/30 s, and a packet 1,200 bytes.
 const FRAMES: f64 = 30.0;
 const PACKET: f64 = 1200.0 * 8.0; // bits
@@ -95,6 +97,11 @@ impl RateControl {
         (self.rate, self.changed_at) = (rate, now);
     }
 
+    /// No feedback comes: multiply the rate.
+    pub fn fall(&mut self, factor: f64, now: f64) {
+        self.set((factor * self.rate).max(LEAST_RATE), now);
+    }
+
     /// Follow the newest feedback.
     pub fn update(&mut self, observed: &Observed, now: f64) {
         if observed.overused {
@@ -120,7 +127,7 @@ impl RateControl {
             self.capacity.add(carried);
             0.0
         };
-        self.rate = self.rate.min((REDUCTION * carried).max(least));
+        self.rate = self.rate.min((REDUCTION * carried).max(least).max(LEAST_RATE));
     }
 
     fn grow(&mut self, observed: &Observed, now: f64) {
@@ -205,5 +212,14 @@ mod tests {
         let mut control = RateControl::new(2e6, 0.0);
         control.update(&Observed { limited: true, newest_acked: 0.1e6, ..OVERUSED }, 1.0);
         assert_eq!(control.rate(), 1.4e6);
+    }
+
+    #[test]
+    fn a_rate_that_was_reduced_to_nothing_is_soon_worth_something_again() {
+        let mut control = RateControl::new(1e6, 0.0);
+        (0..100).for_each(|step| control.update(&Observed { newest_acked: 0.0, ..OVERUSED }, f64::from(step)));
+        assert_eq!(control.rate(), LEAST_RATE);
+        (0..60).for_each(|_| control.fall(0.8, 100.0));
+        assert_eq!(control.rate(), LEAST_RATE);
     }
 }
