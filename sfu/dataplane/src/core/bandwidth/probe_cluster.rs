@@ -205,6 +205,12 @@ impl ProbeCluster {
         self.lost as f64 / (self.lost + self.arrived).max(1) as f64
     }
 
+    /// Whether it is sure already that the whole cluster loses more than this share.
+    pub fn loses(&self, share: f64) -> bool {
+        let whole = (self.rate / 8.0 * self.duration).max(self.sent as f64);
+        self.lost as f64 > share * whole
+    }
+
     /// How much longer the packets take by the end, in seconds.
     pub fn queued(&self) -> f64 {
         let queued = self.last_delay - self.first_delay;

@@ -139,13 +139,16 @@ impl ProbeControl {
         }
         let is_same = before.next.zip(next).is_some_and(|(before, next)| same(next, before)) && same(used, before.used);
         if !is_same {
-            if used > before.used {
+            // The rates of cameras change by themselves.
+            if before.next.is_some_and(|next| used >= (1.0 - SAME) * MEDIA_SHARE * next) {
                 self.failed_holds = 0;
             }
             if self.failed_holds == 0 {
                 self.hold_at = now;
             }
-            self.probe_at = self.probe_at.clamp(now, now + NEW_STEP);
+            if self.unanswered == 0 {
+                self.probe_at = self.probe_at.clamp(now, now + NEW_STEP);
+            }
         }
     }
 
@@ -289,7 +292,7 @@ impl ProbeControl {
     fn finish(&mut self, view: &View, now: f64) -> Option<Outcome> {
         let (cluster, purpose) = self.current.as_mut()?;
         let failed = *purpose == Purpose::Hold
-            && (view.congested || cluster.queued() > MOST_HOLD_QUEUE || cluster.loss() > view.loss + MOST_HOLD_LOSS);
+            && (view.congested || cluster.queued() > MOST_HOLD_QUEUE || cluster.loses(view.loss + MOST_HOLD_LOSS));
         if failed {
             cluster.end(now);
         }
@@ -298,15 +301,16 @@ impl ProbeControl {
         }
         let (cluster, purpose) = self.current.take()?;
         if !cluster.was_sent() && !failed {
-            (self.probe_at, self.hold_at) = (now + RETRY, now + RETRY);
+            (self.probe_at, self.hold_at) = (self.probe_at.max(now + RETRY), self.hold_at.max(now + RETRY));
             return None;
         }
         match purpose {
             Purpose::Probe => self.finish_probe(&cluster, view, now),
             Purpose::Hold => {
-                let measured = cluster.measure().map_or(0.0, |measured| measured.rate);
-                let bore = !failed && measured >= MEDIA_SHARE * cluster.rate;
-                let rate = measured.min(cluster.rate * (1.0 - cluster.loss()));
+                let measured = cluster.measure().map(|measured| measured.rate);
+                let bore = !failed && measured.is_some_and(|rate| rate >= MEDIA_SHARE * cluster.rate);
+                // A hold that ended too soon to measure anything does not speak against what is in use.
+                let rate = measured.map_or(self.aim.used, |rate| rate.min(cluster.rate * (1.0 - cluster.loss())));
                 self.finish_hold(bore, rate, now)
             }
             Purpose::Push => {

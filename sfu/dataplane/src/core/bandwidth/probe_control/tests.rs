@@ -81,3 +81,57 @@ fn the_trickle_takes_at_most_half_of_the_estimate() {
     assert_eq!(control.padding(10e6, 1.05), None);
     assert_eq!(control.padding(60_000.0, 1.1), Some(375));
 }
+
+#[test]
+fn a_probe_for_which_there_was_nothing_to_send_keeps_the_back_off_of_holds() {
+    let mut control = ProbeControl { first: Some(0), ..ProbeControl::default() };
+    control.aim(0.15e6, Some(1e6), 1e6, 0.0);
+    control.hold_at = 50.0;
+    let mut now = 0.0;
+    while now < 10.0 {
+        now = control.due(&CALM).max(now + 1e-6);
+        control.advance(&CALM, now);
+        control.padding(CALM.estimate, now);
+    }
+    assert_eq!(control.hold_at, 50.0);
+    assert!(control.last_id > 5, "it tries again soon");
+}
+
+#[test]
+fn only_a_step_that_is_taken_ends_the_back_off_of_holds() {
+    let view = View { estimate: 5e6, ..CALM };
+    let mut control = ProbeControl { first: Some(0), ..ProbeControl::default() };
+    control.aim(0.5e6, Some(2.8e6), 2.5e6, 0.0);
+    play(&mut control, &view, 30.0, |_| None);
+    let hold_at = control.hold_at;
+    assert!(hold_at > 35.0 && control.failed_holds > 2);
+    control.aim(0.57e6, Some(3.2e6), 2.9e6, 30.0); // all cameras move, so their rates rise
+    assert_eq!(control.hold_at, hold_at);
+    control.aim(2.8e6, Some(9e6), 8e6, 31.0);
+    assert_eq!((control.hold_at, control.failed_holds), (31.0, 0));
+}
+
+#[test]
+fn another_aim_does_not_shorten_the_pauses_of_a_path_that_does_not_answer() {
+    let mut control = ProbeControl { first: Some(0), ..ProbeControl::default() };
+    control.aim(0.0, Some(1e6), 1e6, 0.0);
+    play(&mut control, &CALM, 36.0, |_| None);
+    let probe_at = control.probe_at;
+    assert!(probe_at > 45.0);
+    control.aim(0.0, Some(2e6), 2e6, 36.0);
+    assert_eq!(control.probe_at, probe_at);
+}
+
+#[test]
+fn a_hold_bears_a_packet_that_is_lost_by_chance() {
+    let view = View { estimate: 3e6, loss: 0.05, ..CALM };
+    let mut control = ProbeControl { first: Some(0), ..ProbeControl::default() };
+    control.aim(0.5e6, Some(2.5e6), 2.5e6, 0.0);
+    // Every twentieth packet is lost, the third one first.
+    let sent = std::cell::Cell::new(0);
+    play(&mut control, &view, 1.0, |_| {
+        sent.set(sent.get() + 1);
+        (sent.get() % 20 != 3).then_some(0.02)
+    });
+    assert!(control.hold_at > REPEAT, "{control:?}");
+}

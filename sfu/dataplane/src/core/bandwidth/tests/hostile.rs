@@ -1,6 +1,6 @@
 //! Feedback that is wrong, absurd or forged.
 
-use super::super::{BandwidthEstimator, Crossing, PacketKind};
+use super::super::{BandwidthEstimator, Crossing, PacketKind, Why};
 use crate::core::tests::fuzz::Dice;
 use crate::core::wire::rtcp::{RtcpPacket, TransportFeedback, read_untrusted};
 
@@ -148,4 +148,51 @@ fn a_transport_that_wants_nothing_has_no_timer() {
     assert!(estimator.next_due() < 2.0);
     estimator.aim(0.0, None, 0.0, 1.5);
     assert_eq!((estimator.next_due(), estimator.probe(9.0)), (f64::INFINITY, None));
+}
+
+/// A stream of packets 20 ms apart from one time to another, and feedback each 0.1 s.  `arrives` says which of them do.
+fn play(estimator: &mut BandwidthEstimator, from: f64, to: f64, size: usize, arrives: impl Fn(u16) -> bool) {
+    let mut began = from;
+    while began < to - 1e-6 {
+        let times: Vec<f64> = (0..5).map(|packet| began + f64::from(packet) * STEP).collect();
+        let numbers: Vec<u16> = times.iter().map(|at| estimator.record(size, PacketKind::Media, *at)).collect();
+        let ticks: Vec<_> = numbers
+            .iter()
+            .zip(&times)
+            .map(|(number, at)| arrives(*number).then_some(((at + 0.02) / 250e-6) as i64))
+            .collect();
+        began += 5.0 * STEP;
+        tell(estimator, &feedback(numbers[0], &ticks), began + 0.04);
+    }
+}
+
+#[test]
+fn a_hold_that_fails_does_not_take_away_what_is_in_use() {
+    let mut estimator = BandwidthEstimator::new(0.0);
+    play(&mut estimator, 0.0, 3.0, 1250, |_| true); // 500 kbit/s
+    estimator.aim(0.5e6, Some(0.6e6), 0.6e6, 3.0);
+    let mut crossings = Vec::new();
+    let mut lost = 0;
+    for interval in 0..100u32 {
+        // The picture stands, so the media take less than usual.
+        let began = 3.0 + f64::from(interval) * 0.1;
+        let mut sent = Vec::new();
+        for step in 0..20 {
+            let now = began + f64::from(step) * 0.005;
+            if step % 4 == 0 {
+                sent.push((estimator.record(500, PacketKind::Media, now), now, true));
+            }
+            estimator.on_timer(now);
+            if let Some(bytes) = estimator.probe(now) {
+                sent.push((estimator.record(bytes, PacketKind::Probe, now), now, interval % 2 == 0));
+            }
+        }
+        let ticks: Vec<_> =
+            sent.iter().map(|(_, at, arrives)| arrives.then_some(((at + 0.02) / 250e-6) as i64)).collect();
+        lost += ticks.iter().filter(|arrival| arrival.is_none()).count();
+        tell(&mut estimator, &feedback(sent[0].0, &ticks), began + 0.12);
+        crossings.extend(estimator.take_crossing(began + 0.12));
+    }
+    assert!(lost > 0);
+    assert!(crossings.iter().all(|crossing| crossing.why != Why::BelowUsed), "{crossings:?}");
 }
