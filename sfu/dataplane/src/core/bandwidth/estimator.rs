@@ -161,6 +161,8 @@ impl BandwidthEstimator {
         self.delay_control = RateControl::new(rate, now);
         self.loss_control = LossControl::default();
         self.forget_delays();
+        self.sent.forget();
+        self.reported_until = None;
         self.probes.restart(now);
         self.advance(now);
     }

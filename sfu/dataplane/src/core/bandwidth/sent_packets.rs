@@ -113,6 +113,11 @@ impl SentPackets {
         self.find(number).is_some()
     }
 
+    /// Forget the packets, because they took another path.  Feedback about them says nothing any more.
+    pub fn forget(&mut self) {
+        self.entries.fill(EMPTY);
+    }
+
     /// These packets did not leave.  A later report that one was received wins.
     pub fn mark_unsent(&mut self, first: u16, count: usize) {
         for offset in 0..count.min(self.entries.len()) {
@@ -228,5 +233,14 @@ mod tests {
         let number = packets.record(100, 0, now);
         let packet = packets.resolve(number, true, now + 0.2).unwrap();
         assert!((packet.sent_at - now).abs() < 2e-6, "{packet:?}");
+    }
+
+    #[test]
+    fn packets_of_another_path_are_forgotten_and_their_numbers_are_not_taken_again() {
+        let mut packets = SentPackets::default();
+        let number = packets.record(100, 0, 1.0);
+        packets.forget();
+        assert_eq!(packets.resolve(number, true, 1.1), None);
+        assert_eq!(packets.record(100, 0, 1.2), number.wrapping_add(1));
     }
 }

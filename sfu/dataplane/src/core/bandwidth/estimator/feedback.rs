@@ -19,7 +19,10 @@ impl BandwidthEstimator {
         self.arrived.clear();
         for (number, ticks) in feedback.arrivals() {
             let Some(packet) = self.sent.resolve(number, ticks.is_some(), now) else { continue };
-            if self.reported_until.is_none_or(|until| (number.wrapping_sub(until) as i16) >= 0) {
+            // After a long time without feedback, more numbers may lie between the two than an `i16` counts.
+            let is_newer =
+                |until: u16| (number.wrapping_sub(until) as i16) >= 0 || !self.sent.contains(until.wrapping_sub(1));
+            if self.reported_until.is_none_or(is_newer) {
                 self.reported_until = Some(number.wrapping_add(1));
             }
             is_news = true;

@@ -167,6 +167,35 @@ fn play(estimator: &mut BandwidthEstimator, from: f64, to: f64, size: usize, arr
 }
 
 #[test]
+fn packets_on_another_path_say_nothing_about_this_one() {
+    let mut estimator = BandwidthEstimator::new(0.0);
+    play(&mut estimator, 0.0, 5.0, PACKET, |_| true);
+    let first = estimator.record(PACKET, PacketKind::Media, 5.0);
+    estimator.change_path(5.01);
+    // A packet that left on the old path arrives, and the new path is longer.
+    tell(&mut estimator, &feedback(first, &[Some((5.02 / 250e-6) as i64)]), 5.1);
+    for step in 0..10u32 {
+        let now = 5.1 + f64::from(step) * 0.1;
+        let number = estimator.record(PACKET, PacketKind::Media, now);
+        tell(&mut estimator, &feedback(number, &[Some(((now + 0.08) / 250e-6) as i64)]), now + 0.16);
+        assert!(!estimator.is_queued());
+    }
+}
+
+#[test]
+fn feedback_that_was_lost_is_noticed_after_a_long_time_without_any() {
+    let mut estimator = BandwidthEstimator::new(0.0);
+    play(&mut estimator, 0.0, 1.0, PACKET, |_| true);
+    (0..40_000u32).for_each(|step| _ = estimator.record(PACKET, PacketKind::Media, 1.0 + f64::from(step) * 1e-3));
+    play(&mut estimator, 42.0, 43.0, PACKET, |_| true);
+    let acked = estimator.acked().unwrap();
+    (0..10).for_each(|step| _ = estimator.record(PACKET, PacketKind::Media, 43.0 + f64::from(step) * STEP));
+    play(&mut estimator, 43.2, 43.5, PACKET, |_| true);
+    let after = estimator.acked().unwrap();
+    assert!((after / acked - 1.0).abs() < 0.1, "{acked} {after}");
+}
+
+#[test]
 fn a_hold_that_fails_does_not_take_away_what_is_in_use() {
     let mut estimator = BandwidthEstimator::new(0.0);
     play(&mut estimator, 0.0, 3.0, 1250, |_| true); // 500 kbit/s
