@@ -319,15 +319,21 @@ fn a_repair_that_fails_is_reported_although_no_packet_comes() {
     assert_eq!(call.core.take_events(usize::MAX), [failed]);
 }
 
-#[test]
-fn a_client_with_many_encodings_reports_few_failures() {
+/// A publisher of so many cameras, which send from SSRC 10,000 on, with a receiver of each.
+fn cameras(count: u32) -> (Call, std::ops::Range<u32>) {
     let mut call = Call::new(repaired_video());
-    let ssrcs = 10_000..10_040;
+    let ssrcs = 10_000..10_000 + count;
     for (ssrc, id) in ssrcs.clone().zip(100..) {
         let encodings = vec![EncodingSpec { ssrc: Some(ssrc), ..EncodingSpec::default() }];
         call.core.add_producer(1, id, ProducerSpec { encodings, nack: true, ..video() }).unwrap();
         call.core.add_consumer(2, 1000 + id, id, &consumer(ssrc), 1).unwrap();
     }
+    (call, ssrcs)
+}
+
+#[test]
+fn a_client_with_many_encodings_reports_few_failures() {
+    let (mut call, ssrcs) = cameras(40);
     let mut failures = vec![0; 5];
     for step in 0..50u16 {
         let now = 1.0 + f64::from(step) / 10.0;
@@ -339,6 +345,23 @@ fn a_client_with_many_encodings_reports_few_failures() {
     }
     assert!(failures[0] <= 5 && failures[1..].iter().all(|&count| count == 1), "{failures:?}");
     assert!(failures[0] >= 4);
+}
+
+#[test]
+fn a_failure_that_the_limit_holds_back_is_reported_later() {
+    let (mut call, ssrcs) = cameras(8);
+    let mut reported = Vec::new();
+    for step in 0..80u16 {
+        for ssrc in ssrcs.clone() {
+            // Each camera jumps once.
+            let number = if step == 0 { 0 } else { 1000 + step };
+            call.arrive(packet(ssrc, 96, number, &[], VP8), 1.0 + f64::from(step) / 10.0);
+        }
+        let failed = |event| if let Event::RepairFailed { producer, .. } = event { Some(producer) } else { None };
+        reported.extend(call.core.take_events(usize::MAX).into_iter().filter_map(failed));
+    }
+    reported.sort_unstable();
+    assert_eq!(reported, (100..108).collect::<Vec<u64>>());
 }
 
 #[test]

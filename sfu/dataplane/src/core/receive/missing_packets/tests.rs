@@ -262,6 +262,48 @@ fn a_sender_whose_network_becomes_narrow_is_asked_for_few_packets() {
 }
 
 #[test]
+fn a_report_says_narrow_only_about_its_own_failure() {
+    let failed = || {
+        let mut stream = Stream::before(0);
+        for number in (0..1400).step_by(7) {
+            stream.receive([number], number as f64 * 0.005);
+            stream.due(number as f64 * 0.005);
+            if stream.list.failed {
+                break;
+            }
+        }
+        assert!(stream.list.narrow);
+        stream
+    };
+    let mut stream = failed();
+    assert_eq!(stream.take_failure(10.0), Some(true));
+    stream.receive([5000], 20.0);
+    assert_eq!(stream.take_failure(20.0), Some(false), "a jump");
+    let mut stream = failed();
+    stream.list.on_key_frame(stream.highest + 1);
+    stream.receive([5000], 20.0);
+    assert_eq!(stream.take_failure(20.0), Some(false), "a key frame came in between");
+}
+
+#[test]
+fn what_may_wait_in_the_clients_queue_is_not_asked_for_again() {
+    let mut stream = Stream::before(0);
+    stream.receive([0, 9], 1.0);
+    assert_eq!(stream.due(1.01), (1..9).collect::<Vec<u16>>());
+    stream.receive(10..30, 1.05);
+    assert_eq!(stream.due(1.12), [], "no answer overtakes another one");
+    assert_eq!(stream.due(1.01 + QUEUED_WAIT), (1..9).collect::<Vec<u16>>());
+    // The answer to a later request shows that those to the earlier ones are lost.
+    let mut stream = Stream::before(0);
+    stream.receive([0, 9], 1.0);
+    stream.due(1.01);
+    stream.receive((10..30).chain([38]), 1.05);
+    assert_eq!(stream.due(1.06), (30..38).collect::<Vec<u16>>());
+    stream.list.on_repaired(37, 1.1);
+    assert_eq!(stream.due(1.12), (1..9).collect::<Vec<u16>>());
+}
+
+#[test]
 fn a_long_gap_among_other_streams_is_asked_for_only_if_the_stream_comes_again() {
     let suspected = || {
         let mut stream = Stream::before(0);
