@@ -5,6 +5,7 @@ import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NoReturn, Protocol
 
@@ -20,6 +21,7 @@ from gateway.http.front_door import FrontDoor
 from gateway.http.media_streams import MediaStreams
 from gateway.http.routes import make_app, make_metrics_app
 from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
+from gateway.http.tls import CertificateError, Tls, load_certificate
 from gateway.identity.keys import KeyFileError, load_keys
 from gateway.ops import garbage_collection, loop_time, loop_watch
 from gateway.ops.log_writer import exit_at_once
@@ -119,6 +121,7 @@ async def open_server(
     """
     metrics = Metrics()
     _check_token_keys(config)
+    tls = _open_tls(config)
     async with AsyncExitStack() as stack:
         # Bind first, so that an occupied port raises outside of any nursery. Accept connections last.
         if listeners is None:
@@ -135,8 +138,9 @@ async def open_server(
         metrics.watch(gateway.channels, *routers)
         for router in routers:
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
-        front_door = _make_front_door(config, gateway, metrics, serve_client)
-        url, metrics_url = (url_of(found[0]) if found else "" for found in (listeners, for_metrics))
+        front_door = _make_front_door(config, gateway, metrics, serve_client, tls)
+        url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
+        metrics_url = url_of(for_metrics[0]) if for_metrics else ""
         media = tuple(address for router in routers for address in router.context.addresses)
         server = Server(config, gateway, front_door, url, metrics_url, media)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
@@ -165,6 +169,15 @@ def _check_token_keys(config: Config) -> None:
     try:
         load_keys(config.token_keys)
     except KeyFileError as error:
+        raise StartError(str(error)) from error
+
+
+def _open_tls(config: Config) -> Tls | None:
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    try:
+        return Tls(load_certificate(config.tls_cert, config.tls_key, datetime.now(UTC)))
+    except CertificateError as error:
         raise StartError(str(error)) from error
 
 
@@ -207,7 +220,9 @@ def _reason_text(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _make_front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_client: ServeClient) -> FrontDoor:
+def _make_front_door(
+    config: Config, gateway: Gateway, metrics: Metrics, serve_client: ServeClient, tls: Tls | None
+) -> FrontDoor:
     async def serve(stream: trio.abc.Stream, remote: str) -> None:
         await serve_client(stream, gateway=gateway, remote=remote)
 
@@ -217,7 +232,7 @@ def _make_front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_c
     app = make_app(config, metrics, gateway.channels, is_ready)
     media_streams = MediaStreams(config, gateway.routers, metrics) if config.media_tcp else None
     front_door = FrontDoor(
-        config, app, serve, metrics, lambda: gateway.open_connections, media_streams, gateway.accounts
+        config, app, serve, metrics, lambda: gateway.open_connections, media_streams, gateway.accounts, tls
     )
     return front_door
 

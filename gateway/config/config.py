@@ -113,6 +113,12 @@ class Config:
     """TCP port for HTTP and WebSocket connections. 0 picks a free port."""
     allowed_hosts: tuple[str, ...] = field(default=(), validator=_hosts)
     """Names under which clients reach the gateway, such as call.example.org. Loopback names and addresses need none."""
+    tls_cert: Path | None = None
+    """File with the certificate for HTTPS and WSS, in PEM, followed by those of its issuers. Default: plain HTTP."""
+    tls_key: Path | None = None
+    """File with the private key of tls_cert, in PEM, without a passphrase."""
+    hsts_seconds: int = field(default=0, validator=_between(0, 10 * 365 * 24 * 3600))
+    """Seconds for which browsers shall use HTTPS alone for this host (Strict-Transport-Security). 0: not told."""
     open: bool = False
     """Whether everybody on other machines may join. Without this and join_token, it serves this machine only."""
     metrics_host: str = field(default=_METRICS_HOST, validator=_not_empty)
@@ -196,6 +202,8 @@ class Config:
     """Seconds that the goodbyes of all transports of a session may take together."""
     drain_timeout: float = field(default=30, validator=_between(0, _A_MONTH))
     """Seconds that clients have to leave by themselves when the gateway stops."""
+    tls_handshake_timeout: float = _seconds(5)
+    """Seconds that a TLS handshake may take."""
     request_head_timeout: float = _seconds(5)
     """Seconds that the head of an HTTP request may take to arrive."""
     request_body_timeout: float = _seconds(10)
@@ -276,6 +284,10 @@ class Config:
             raise ValueError("silence_timeout must not be shorter than disconnected_after")
         if self.metrics_port is None and self.metrics_host != _METRICS_HOST:
             raise ValueError("metrics_host needs metrics_port")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together: set both or none")
+        if self.hsts_seconds and self.tls_cert is None:
+            raise ValueError("hsts_seconds needs tls_cert; behind a TLS proxy, let the proxy send this header")
         if (last := self.media_port + self.plane_count - 1) > MAX_PORT:
             raise ValueError(f"the last media port would be {last}, above {MAX_PORT}")
 

@@ -22,10 +22,10 @@ class Origin:
     host: str
     port: int | None
 
-    def matches_host(self, host: str) -> bool:
+    def matches_host(self, host: str, *, is_secure: bool = False) -> bool:
         """Whether the origin is the site that a ``Host`` header names. Both HTTP and HTTPS match, since a proxy may
-        have ended TLS."""
-        if self.scheme not in _DEFAULT_PORTS:
+        have ended TLS. If the request came over TLS (``is_secure``), only HTTPS matches."""
+        if self.scheme not in _DEFAULT_PORTS or (is_secure and self.scheme != "https"):
             return False
         try:
             return self == parse_origin(f"{self.scheme}://{host}")

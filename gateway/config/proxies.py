@@ -49,6 +49,11 @@ class TrustedProxies:
                 break
         return remote if client is None else str(client)
 
+    def trusts(self, remote: str) -> bool:
+        """Whether the peer ``remote``, an address with a port, is a trusted proxy."""
+        peer = _address(remote)
+        return peer is not None and self._trust(peer)
+
     def _trust(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self.networks)
 

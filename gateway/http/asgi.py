@@ -21,7 +21,7 @@ async def respond(app: ASGIApp, exchange: Exchange) -> None:
     Raises ``HttpError`` for a bad body, and ``ClientGone`` if the client has disconnected. Raises ``RuntimeError`` if
     the application ends without a whole response. Lets every exception of the application through.
     """
-    scope = connection_scope(exchange.request)
+    scope = connection_scope(exchange.request, is_secure=exchange.is_secure)
     body = await exchange.read_body()
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -95,7 +95,7 @@ def _is_disguised(segment: str) -> bool:
     return any(_PLAIN.fullmatch(unquote(escape)) for escape in _ESCAPE.findall(segment))
 
 
-def connection_scope(request: h11.Request) -> dict[str, Any]:
+def connection_scope(request: h11.Request, *, is_secure: bool = False) -> dict[str, Any]:
     """Return the ASGI scope of a request."""
     path, raw_path, query = split_target(request)
     return {
@@ -103,7 +103,7 @@ def connection_scope(request: h11.Request) -> dict[str, Any]:
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": request.http_version.decode("ascii"),
         "method": request.method.decode("ascii"),
-        "scheme": "http",
+        "scheme": "https" if is_secure else "http",
         "path": path,
         "raw_path": raw_path,
         "query_string": query,

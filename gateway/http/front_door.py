@@ -31,6 +31,7 @@ from gateway.http.media_streams import MediaStreams
 from gateway.http.prefixed_stream import PrefixedStream
 from gateway.http.refusal_log import RefusalLog
 from gateway.http.routes import HEALTH_PATHS
+from gateway.http.tls import HandshakeFailed, Tls, https_needed
 from gateway.http.upgrade import check_upgrade, handshake_of
 from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.log import new_reference
@@ -61,7 +62,7 @@ class FrontDoor:
     ``clients`` counts the tasks that serve WebSockets, ``half_open`` holds the connections without a request, and
     ``http_connections`` counts the requests that are being answered. A session that went on over another WebSocket has
     two of the tasks. So ``count_sessions`` returns the number that ``max_connections`` limits. By default this is
-    ``clients``. Without ``serve_client`` the port has no WebSockets.
+    ``clients``. Without ``serve_client`` the port has no WebSockets. With ``tls``, the port serves HTTPS and WSS alone.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class FrontDoor:
         count_sessions: Callable[[], int] | None = None,
         media_streams: MediaStreams | None = None,
         accounts: Accounts | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self._config = config
         self._app = app
@@ -80,6 +82,7 @@ class FrontDoor:
         self._metrics = metrics
         self._media_streams = media_streams
         self._accounts = accounts
+        self._tls = tls
         self._refusals = RefusalLog(metrics)
         self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
         self._trusted_proxies = TrustedProxies.of(config.trusted_proxies)
@@ -116,10 +119,11 @@ class FrontDoor:
         """Serve one TCP connection to its end. ``remote`` is its peer, which may be a proxy. Never raises
         ``Exception``."""
         try:
-            upgrade, remote = await self._serve_first(stream, remote)
-            if upgrade and self._serve_client is not None:
+            exchange = Exchange(stream, self._config, self._may_differ, remote)
+            if await self._serve_first(exchange) and self._serve_client is not None:
+                handshake = PrefixedStream(exchange.stream, handshake_of(exchange.request))
                 with self._client_counted():
-                    await self._serve_client(PrefixedStream(stream, upgrade), remote)
+                    await self._serve_client(handshake, exchange.remote)
         except* (ClientGone, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
             log.debug("client gone", remote=remote, error=repr(gone.exceptions[0]))
         except* Exception as errors:
@@ -138,41 +142,58 @@ class FrontDoor:
                 self._last_client_left.set()
                 self._last_client_left = trio.Event()
 
-    async def _serve_first(self, stream: trio.abc.Stream, remote: str) -> tuple[bytes, str]:
-        """Serve a media stream or one request. Return the handshake of a WebSocket, or nothing once it is served, and
-        the address of the client."""
+    async def _serve_first(self, exchange: Exchange) -> bool:
+        """Serve a media stream or one request. Return True if the request asks for a WebSocket."""
         try:
-            return await self._serve_http(stream, remote)
+            return await self._serve_request(exchange)
         except NotHttp as begun:
             if self._media_streams is not None:
-                await self._media_streams.take(stream, begun.data, remote)
-            return b"", remote
-
-    def _may_be_media(self, first: bytes) -> bool:
-        return self._media_streams is not None and self._media_streams.may_begin(first)
-
-    async def _serve_http(self, stream: trio.abc.Stream, remote: str) -> tuple[bytes, str]:
-        """Read one request. Return the handshake of a WebSocket, or nothing once another request is answered, and the
-        address of the client."""
-        exchange = Exchange(stream, self._config, self._may_be_media, remote)
-        try:
-            is_client = await self._serve_request(exchange)
-            return handshake_of(exchange.request) if is_client else b"", exchange.remote
+                await self._media_streams.take(exchange.stream, begun.data, exchange.remote)
+            return False
+        except HandshakeFailed as error:
+            self._refusals.record(HttpRefusal.TLS, None, str(error), exchange.remote)
+            return False
         finally:
             if exchange.status is not None:
                 self._metrics.http_response(exchange.status)
+
+    def _may_differ(self, first: bytes) -> bool:
+        """Whether a connection that begins with this byte may be something else than HTTP."""
+        if self._tls is not None and self._tls.may_begin(first):
+            return True
+        return self._media_streams is not None and self._media_streams.may_begin(first)
+
+    async def _read_head(self, exchange: Exchange) -> bool:
+        """Read the head of a request, if need be behind a TLS handshake. Return False if none comes."""
+        try:
+            return await exchange.read_head()
+        except NotHttp as begun:
+            if self._tls is None or not self._tls.may_begin(begun.data):
+                raise
+            first = begun.data
+        exchange.begin_tls()
+        if not self._trusted_proxies.trusts(exchange.remote):
+            try:  # A handshake costs more than a request, and nobody knows yet what it is for.
+                self._charge(exchange.remote)
+            except HttpError as error:
+                raise HandshakeFailed(error.message) from None
+        secure = await self._tls.accept(exchange.stream, first, self._config.tls_handshake_timeout)
+        exchange.continue_in_tls(secure)
+        return await exchange.read_head()
 
     async def _serve_request(self, exchange: Exchange) -> bool:
         """Answer one request, or return True if it asks for a WebSocket."""
         refusal = None
         try:
             with self.half_open.place():
-                if not await exchange.read_head():
+                if not await self._read_head(exchange):
                     return False
             forwarded = [value.decode("latin-1") for name, value in exchange.request.headers if name == _FORWARDED]
             exchange.remote = self._trusted_proxies.client_of_untrusted(exchange.remote, forwarded)
             path = asgi.split_target(exchange.request)[0]
             check_host(exchange.request, self._allowed_hosts)
+            if self._tls is not None and not exchange.is_secure:
+                raise https_needed(exchange.request)
             if path in HEALTH_PATHS and not has_body(exchange.request):
                 await self._answer_health(exchange)
                 return False
@@ -248,7 +269,7 @@ class FrontDoor:
 
     def _check_client(self, exchange: Exchange) -> None:
         """Check that the request may become a WebSocket. Raises :exc:`HttpError`."""
-        check_upgrade(exchange.request, self._config.allowed_origins)
+        check_upgrade(exchange.request, self._config.allowed_origins, is_secure=exchange.is_secure)
         if exchange.has_bytes_after_head:  # the WebSocket library would lose these bytes
             raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
         if not self.accepts_clients:

@@ -69,12 +69,14 @@ class Exchange:
 
     ``may_differ(first)`` says whether a first byte may begin another protocol.
     ``status`` is the status of the response, once it has begun. ``remote`` is the address of the client, for the log.
+    ``stream`` carries the bytes, and ``is_secure`` says whether it is a TLS stream.
     """
 
     def __init__(
         self, stream: trio.abc.Stream, config: Config, may_differ: Callable[[bytes], bool], remote: str = ""
     ) -> None:
-        self._stream = stream
+        self.stream = stream
+        self.is_secure = False
         self.remote = remote
         self._config = config
         self._may_differ = may_differ
@@ -89,6 +91,15 @@ class Exchange:
         if self._request is None:
             raise RuntimeError("the head has not been read")
         return self._request
+
+    def begin_tls(self) -> None:
+        """The first bytes were those of a TLS handshake, so no byte of a request has come yet."""
+        self._head.clear()
+        self._may_differ = lambda first: False
+
+    def continue_in_tls(self, stream: trio.abc.Stream) -> None:
+        """Read the head from this TLS stream."""
+        self.stream, self.is_secure = stream, True
 
     @property
     def head_begun(self) -> bool:
@@ -176,7 +187,7 @@ class Exchange:
 
     async def _receive(self, most: int) -> bytes:
         try:
-            return bytes(await self._stream.receive_some(most))
+            return bytes(await self.stream.receive_some(most))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ClientGone from error
 
@@ -213,7 +224,7 @@ class Exchange:
             return
         try:
             with trio.fail_after(self._config.response_timeout):
-                await self._stream.send_all(data)
+                await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
             raise ClientGone from error
 
@@ -227,9 +238,9 @@ class Exchange:
             return
         left = _LINGER_BYTES
         with trio.move_on_after(_LINGER_SECONDS):
-            if isinstance(self._stream, trio.abc.HalfCloseableStream):
-                await self._stream.send_eof()
-            while left > 0 and (data := await self._stream.receive_some(_PIECE)):
+            if isinstance(self.stream, trio.abc.HalfCloseableStream):
+                await self.stream.send_eof()
+            while left > 0 and (data := await self.stream.receive_some(_PIECE)):
                 left -= len(data)
 
 

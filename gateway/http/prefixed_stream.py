@@ -55,17 +55,29 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
 
         Otherwise the kernel would send these bytes again for minutes, to a client that has gone elsewhere.
         """
-        if isinstance(self.transport_stream, trio.SocketStream):
+        stream = _below_tls(self.transport_stream)
+        if isinstance(stream, PrefixedStream):
+            stream.reset_on_close()
+        elif isinstance(stream, trio.SocketStream):
             with suppress(OSError):
-                self.transport_stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.transport_stream.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
-        """Close one direction. Raises ``AttributeError`` if ``stream`` cannot do that."""
-        await self.transport_stream.send_eof()  # type: ignore[attr-defined]  # the caller knows the stream
+        """Close one direction. Under TLS this closes the direction of the TCP connection.
+
+        Raises ``AttributeError`` if ``stream`` cannot do that.
+        """
+        stream = _below_tls(self.transport_stream)
+        await stream.send_eof()  # type: ignore[attr-defined]  # the caller knows the stream
 
     async def aclose(self) -> None:
         self._head = b""
         await self.transport_stream.aclose()
+
+
+def _below_tls(stream: trio.abc.Stream) -> trio.abc.Stream:
+    """The stream that carries the records of a TLS stream. Another stream as it is."""
+    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream

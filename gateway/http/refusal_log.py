@@ -66,12 +66,13 @@ class RefusalLog:
         factory=lambda: defaultdict(_LineBudget), init=False
     )
 
-    def record(self, reason: HttpRefusal, status: int, why: str, remote: str) -> None:
+    def record(self, reason: HttpRefusal, status: int | None, why: str, remote: str) -> None:
         """Count a refusal, and log it if its reason has lines left. ``why`` may quote the client, so this cuts it to a
-        length."""
+        length. ``status`` is None if no answer was possible."""
         self.metrics.http_refusal(reason)
         setting, why = _SETTINGS.get(reason), why[:_MAX_CHARACTERS]
-        self._budgets[reason].say(setting, "request refused", remote=remote, status=status, reason=str(reason), why=why)
+        answered: dict[str, str | int] = {} if status is None else {"status": status}
+        self._budgets[reason].say(setting, "request refused", remote=remote, reason=str(reason), why=why, **answered)
 
     def record_stream(self, reason: StreamRefusal, remote: str) -> None:
         """Count a media stream that was refused, and log it if its reason has lines left."""

@@ -79,7 +79,7 @@ def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_r
         *_moderation(config.admin_token, channels),
         Mount("/", WebFiles(config.web_root or Path(__file__).parent.parent / "web" / "dist")),
     ]
-    return _make_app(routes)
+    return _make_app(routes, config.hsts_seconds)
 
 
 def make_metrics_app(metrics: Metrics, is_ready: Callable[[], bool]) -> ASGIApp:
@@ -87,8 +87,11 @@ def make_metrics_app(metrics: Metrics, is_ready: Callable[[], bool]) -> ASGIApp:
     return _make_app([*_health(is_ready), _metrics(metrics)])
 
 
-def _make_app(routes: Sequence[Route | Mount]) -> ASGIApp:
-    return _with_security_headers(ExceptionMiddleware(Router(routes, redirect_slashes=False)))
+def _make_app(routes: Sequence[Route | Mount], hsts_seconds: int = 0) -> ASGIApp:
+    headers = dict(_SECURITY_HEADERS)
+    if hsts_seconds:
+        headers["strict-transport-security"] = f"max-age={hsts_seconds}"
+    return _with_headers(ExceptionMiddleware(Router(routes, redirect_slashes=False)), headers)
 
 
 def _health(is_ready: Callable[[], bool]) -> list[Route]:
@@ -172,12 +175,12 @@ def _require_token(admin_token: str, answer: _Answer) -> _Answer:
     return guarded
 
 
-def _with_security_headers(app: ASGIApp) -> ASGIApp:
+def _with_headers(app: ASGIApp, added: Mapping[str, str]) -> ASGIApp:
     async def secured(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
+                for name, value in added.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -27,13 +27,13 @@ def show_address(address: Sequence[Any]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def url_of(listener: trio.SocketListener) -> str:
+def url_of(listener: trio.SocketListener, scheme: str = "http") -> str:
     """Return the URL for a browser on this machine. A wildcard address becomes loopback."""
     host, port = listener.socket.getsockname()[:2]
     address = ip_address(host)
     if address.is_unspecified:
         host = "::1" if address.version == 6 else "127.0.0.1"
-    return f"http://{show_address((host, port))}"
+    return f"{scheme}://{show_address((host, port))}"
 
 
 def remote_name(stream: trio.SocketStream) -> str:

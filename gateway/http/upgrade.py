@@ -32,8 +32,8 @@ def _is_of_handshake(name: bytes) -> bool:
     return name in {b"host", b"connection", b"upgrade", b"origin"} or name.startswith(b"sec-websocket-")
 
 
-def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
-    """Check that a WebSocket may begin.
+def check_upgrade(request: h11.Request, allowed_origins: Sequence[str], *, is_secure: bool = False) -> None:
+    """Check that a WebSocket may begin. ``is_secure`` says whether the request came over TLS.
 
     Raises :exc:`HttpError` 400, 403, 405 or 426, with the reason in words.
     """
@@ -58,7 +58,7 @@ def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
         raise HttpError(HTTPStatus.BAD_REQUEST, f"this gateway speaks only the subprotocol {SUBPROTOCOL}")
     for name, value in request.headers:  # A request should have one origin. Each of several must be allowed.
         if name == b"origin":
-            _check_origin(value, names.get(b"host", b""), allowed_origins)
+            _check_origin(value, names.get(b"host", b""), allowed_origins, is_secure=is_secure)
 
 
 def _is_key(value: bytes) -> bool:
@@ -85,7 +85,7 @@ def _parse_handshake(head: bytes) -> Request:
     return event
 
 
-def _check_origin(header: bytes, host: bytes, allowed: Sequence[str]) -> None:
+def _check_origin(header: bytes, host: bytes, allowed: Sequence[str], *, is_secure: bool) -> None:
     """Check the site of the page, as the browser states it."""
     if "*" in allowed:
         return
@@ -95,7 +95,8 @@ def _check_origin(header: bytes, host: bytes, allowed: Sequence[str]) -> None:
     except ValueError:
         pass
     else:
-        if origin in map(parse_origin, allowed) or (not allowed and origin.matches_host(host.decode("latin-1"))):
+        is_own = not allowed and origin.matches_host(host.decode("latin-1"), is_secure=is_secure)
+        if is_own or origin in map(parse_origin, allowed):
             return
     shown = ", ".join(allowed) if allowed else "this gateway's own host"
     raise HttpError(HTTPStatus.FORBIDDEN, f"pages from {named!r} may not connect, only those from {shown}")

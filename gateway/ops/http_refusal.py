@@ -19,3 +19,5 @@ class HttpRefusal(StrEnum):
     FULL = "full"
     DRAINING = "draining"
     RATE_LIMITED = "rate_limited"
+    PLAIN_HTTP = "plain_http"
+    TLS = "tls"

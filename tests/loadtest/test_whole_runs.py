@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.front_door.made_up_certificates import make_certificate
 from tests.gateway_process import GatewayProcess, poll_until, run_gateway
 from tests.loadtest.run_tool import children_of, command, end_of, run_tool, started_tool, wait_until
 
@@ -45,6 +46,19 @@ def test_gateway_and_tool_count_the_same_packets_on_a_clean_run(gateway: Gateway
     assert media["video"]["sent"]["key_frame_requests"] >= 1
     assert page.read_text().count("<svg") >= 8
     gateway.becomes_empty()
+
+
+def test_a_gateway_with_an_own_authority_is_measured_over_tls(tmp_path: Path) -> None:
+    files = make_certificate(tmp_path)
+    with run_gateway(tmp_path / "log", *files.options) as gateway:
+        assert gateway.url.startswith("https://")
+        options = ("--members", "2", "--duration", "1s", "--max-silent-streams", "0", "--max-roster-errors", "0")
+        refused = run_tool(gateway.url, *options, "--metrics", "none")
+        assert refused.status == 1
+        assert "CERTIFICATE_VERIFY_FAILED" in f"{refused.report}{refused.said}"
+        run = run_tool(gateway.url, *options, "--ca", str(files.authority), "--full", "1")
+        assert run.status == 0, run.report
+        assert run.report["gateway"]["counted_by_us"]["sent"] > 0
 
 
 def test_all_lists_are_right_while_clients_join_and_leave(gateway: GatewayProcess) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ def participate(
     *,
     user_id: str | None = None,
     token: Annotated[str | None, Parameter(env_var="SFU_JOIN_TOKEN")] = None,
+    ca: str | None = None,
     pitch: int = 440,
     cb: int = 90,
     cr: int = 200,
@@ -43,6 +45,9 @@ def participate(
         The gateway's WebSocket, such as ws://127.0.0.1:8080/ws.
     token
         Join token, if the gateway requires one.
+    ca
+        File with the certificates (PEM) of the authorities to trust for wss.
+        The default are the system's.
     pitch
         Pitch of the tone, in Hz.
     cb, cr
@@ -50,7 +55,9 @@ def participate(
     """
 
     async def run() -> None:
-        async with _until_stopped(), open_full_client(url, channel, name, user_id=user_id, token=token) as client:
+        context = None if ca is None else ssl.create_default_context(cafile=ca)
+        opened = open_full_client(url, channel, name, user_id=user_id, token=token, ssl_context=context)
+        async with _until_stopped(), opened as client:
             await client.send_audio(Tone(pitch))
             await client.send_video(MovingPattern((cb, cr)))
             await _report(client)

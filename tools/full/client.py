@@ -1,5 +1,6 @@
 """A full client for Trio programs."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -191,15 +192,26 @@ class _BridgedSignalling:
 
 @asynccontextmanager
 async def open_full_client(
-    url: str, channel_id: str, username: str, *, user_id: str | None = None, token: str | None = None
+    url: str,
+    channel_id: str,
+    username: str,
+    *,
+    user_id: str | None = None,
+    token: str | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[FullClient]:
-    """Join a channel of the gateway at a ``ws:`` URL.  Leaving the block closes media and connection, without `leave`.
+    """Join a channel of the gateway at a ``ws:`` or ``wss:`` URL.
 
+    Leaving the block closes media and connection, without `leave`.
     Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
     error: BaseException | None = None
     try:
-        async with connect(url) as signalling, open_bridge() as bridge, trio.open_nursery() as nursery:
+        async with (
+            connect(url, ssl_context=ssl_context) as signalling,
+            open_bridge() as bridge,
+            trio.open_nursery() as nursery,
+        ):
             joined = await signalling.join(channel_id, username, user_id=user_id, token=token)
             client = FullClient(signalling, bridge, joined)
             nursery.start_soon(client._follow)

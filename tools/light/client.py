@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -28,13 +29,14 @@ class _Connector:
     """Opens the streams of one client to the gateway.  ``newest`` is the present one."""
 
     url: str
+    ssl_context: ssl.SSLContext | None
     newest: trio.abc.Stream
     killed: bool = False
 
     async def open(self) -> trio.abc.Stream:
         if self.killed:
             raise OSError("the client was killed")
-        self.newest = (await open_stream(self.url, None))[0]
+        self.newest = (await open_stream(self.url, self.ssl_context))[0]
         return self.newest
 
 
@@ -81,16 +83,18 @@ async def open_light_client(
     feedback: bool = False,
     timeouts: Timeouts = _TIMEOUTS,
     decode: Decode = decode_from_gateway,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[LightClient]:
     """Connect to the gateway's WebSocket ``url`` and stay in a channel for as long as the block runs.
 
     Clients of one process may share ``decode``, which reads their frames, and ``poller``, which reads their sockets.
     Leaving the block closes the WebSocket with 1000.  With ``timeouts.resume`` a broken one is replaced.  A client with
-    the same ``user_id`` and ``session_secret`` may take the seat of a lost one.
+    the same ``user_id`` and ``session_secret`` may take the seat of a lost one.  ``ssl_context`` says what to trust for
+    ``wss:``, in place of what the system trusts.
 
     Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
-    connector, host, path = await _connect(url, timeouts)
+    connector, host, path = await _connect(url, timeouts, ssl_context)
     async with connect_over(
         connector.newest, host=host, path=path, timeouts=timeouts, decode=decode, open_stream=connector.open
     ) as signalling:
@@ -138,11 +142,11 @@ async def _open_tasks() -> AsyncIterator[trio.Nursery]:
         raise
 
 
-async def _connect(url: str, timeouts: Timeouts) -> tuple[_Connector, str, str]:
+async def _connect(url: str, timeouts: Timeouts, ssl_context: ssl.SSLContext | None) -> tuple[_Connector, str, str]:
     try:
         with trio.fail_after(timeouts.connect):
-            stream, host, path = await open_stream(url, None)
-            return _Connector(url, stream), host, path
+            stream, host, path = await open_stream(url, ssl_context)
+            return _Connector(url, ssl_context, stream), host, path
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
         raise ConnectError(f"cannot connect to {url}: {_reason(error)}") from error
 

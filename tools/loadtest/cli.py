@@ -88,6 +88,8 @@ class Options:
     """Full clients, which encode and decode, each in a process of its own."""
     token: Annotated[str | None, Parameter(env_var=TOKEN_VARIABLE)] = None
     """The gateway's join token."""
+    ca: str | None = None
+    """File with the certificates (PEM) of the authorities to trust for https and wss. The default are the system's."""
     metrics: str | None = None
     """URL of the gateway's /metrics. The default follows from the gateway's URL. With "none", the tool reads none."""
     pid: int | None = None
@@ -232,8 +234,10 @@ def make_plan(url: str, options: Options) -> Plan:
         processes=options.processes,
         full=options.full,
         token=options.token,
+        ca=options.ca,
         seed=options.seed,
     )
+    plan.ssl_context()
     if plan.simulcast and "video" not in kinds:
         raise ValueError("--simulcast needs --video")
     if not plan.slots():
@@ -268,7 +272,7 @@ def _watch(plan: Plan, options: Options) -> GatewayWatch:
     if options.pid is not None and not is_running(options.pid):
         raise ValueError(f"--pid: there is no process {options.pid}")
     metrics = options.metrics or metrics_url(plan.url)
-    return GatewayWatch(None if metrics == "none" else metrics, options.pid)
+    return GatewayWatch(None if metrics == "none" else metrics, options.pid, plan.ssl_context())
 
 
 def _check_files(options: Options) -> None:

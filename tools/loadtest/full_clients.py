@@ -99,6 +99,8 @@ async def open_full_clients(plan: Plan) -> AsyncIterator[list[FullClientProcess]
             user_id, channel_id = f"full-{number}", plan.channel_id(number % plan.channels)
             arguments = ["-m", "tools.full", plan.url, channel_id, user_id, "--user-id", user_id]
             secret = {} if plan.token is None else {TOKEN_VARIABLE: plan.token}
+            if plan.ca is not None:
+                arguments += ["--ca", plan.ca]
             child = await stack.enter_async_context(open_python(user_id, arguments, secret))
             clients.append(FullClientProcess(user_id, channel_id, child, _expected(plan, channel_id)))
             nursery.start_soon(clients[-1].follow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -51,16 +52,20 @@ class GatewayFigures:
 
 @define
 class GatewayWatch:
-    """Reads the figures from a URL, ``metrics``, and from a process on this machine, ``pid``.  Either may be None."""
+    """Reads the figures from a URL, ``metrics``, and from a process on this machine, ``pid``.  Either may be None.
+
+    ``trusted`` says what to trust for https, in place of what the system trusts.
+    """
 
     metrics: str | None
     pid: int | None
+    trusted: ssl.SSLContext | None = None
 
     async def look(self) -> GatewayFigures:
         """Return the figures of this moment.  Raises :exc:`NoFiguresError`."""
         samples: dict[str, float] = {}
         if self.metrics is not None:
-            samples = await trio.to_thread.run_sync(scrape, self.metrics, abandon_on_cancel=True)
+            samples = await trio.to_thread.run_sync(scrape, self.metrics, self.trusted, abandon_on_cancel=True)
         cpu, memory = samples.get("process_cpu_seconds_total"), samples.get("process_resident_memory_bytes")
         if self.pid is not None:
             cpu, memory = _usage(self.pid)
@@ -90,10 +95,13 @@ def _sum(samples: dict[str, float], prefix: str) -> int | None:
     return sum(found) if found else None
 
 
-def scrape(url: str) -> dict[str, float]:
-    """Read all samples from ``/metrics``, by name and labels.  Raises :exc:`NoFiguresError`."""
+def scrape(url: str, context: ssl.SSLContext | None = None) -> dict[str, float]:
+    """Read all samples from ``/metrics``, by name and labels.  Raises :exc:`NoFiguresError`.
+
+    ``context`` says what to trust for https, in place of what the system trusts.
+    """
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
+        with urllib.request.urlopen(url, timeout=_SECONDS, context=context) as answer:
             text = answer.read(_MOST)
     except (OSError, ValueError, HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error

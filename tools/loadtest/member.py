@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVarTuple
@@ -61,6 +62,10 @@ class SharedState:
     decode: SharedDecoder = field(factory=SharedDecoder)
     finish: trio.Event = field(factory=trio.Event)
     sending: bool = True
+    ssl_context: ssl.SSLContext | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.ssl_context = self.plan.ssl_context()
 
     @property
     def finishing(self) -> bool:
@@ -178,6 +183,7 @@ class LoadMember:
             feedback=shared.plan.feedback,
             timeouts=Timeouts(resume=RESUME if shared.plan.moves else 0),
             decode=shared.decode,
+            ssl_context=shared.ssl_context,
         ) as client:
             self._joined(visit, client, asked_at)
             if shared.finishing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -39,7 +40,7 @@ class Plan:
     ``simulcast`` video has three encodings, of which the best has this bitrate.  Clients that receive ask for the
     encoding ``layer`` at best, counted from 0.  None means the best one.  With ``feedback`` they number packets and
     report arrivals.  ``lose_up`` and ``lose_down`` are the shares (0 to 1) of sent and received media that each light
-    client loses.
+    client loses.  ``ca`` names a file with the authorities that clients trust, in place of the system's.
     """
 
     url: str
@@ -63,6 +64,7 @@ class Plan:
     processes: int = field(default=1, validator=ge(1))
     full: int = field(default=0, validator=ge(0))
     token: str | None = field(default=None, repr=False)
+    ca: str | None = None
     seed: int = 1
 
     def slots(self) -> tuple[Slot, ...]:
@@ -92,6 +94,10 @@ class Plan:
                 )
             )
 
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """What clients trust, or None for what the system trusts.  Raises ``ValueError`` for an unusable ``ca``."""
+        return None if self.ca is None else trusting(self.ca)
+
     @property
     def moves(self) -> bool:
         """Whether clients change their network."""
@@ -100,6 +106,14 @@ class Plan:
     def channel_id(self, channel: int) -> str:
         """Return a channel id that only this run uses.  So leftovers of an earlier run cause no errors in this run."""
         return f"load-{self.run_id}-{channel}"
+
+
+def trusting(ca: str) -> ssl.SSLContext:
+    """Trust the authorities of this file alone.  Raises ``ValueError``."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"--ca: {ca} cannot be used: {error.strerror or error}") from error
 
 
 def websocket_url(url: str) -> str:
