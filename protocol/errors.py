@@ -57,6 +57,7 @@ class NextStep(enum.StrEnum):
     """The step that a client takes after its connection has closed."""
 
     STOP = "stop"
+    JOIN_AGAIN_AT_ONCE = "join_again_at_once"
     JOIN_AGAIN = "join_again"
     JOIN_AGAIN_LATER = "join_again_later"
 
@@ -71,6 +72,7 @@ class CloseCode(enum.IntEnum):
     ABNORMAL = 1006
     INVALID_TEXT = 1007
     TOO_BIG = 1009
+    SERVICE_RESTART = 1012
     TOO_MANY_ERRORS = 4400
     UNAUTHENTICATED = 4401
     FORBIDDEN = 4403
@@ -99,6 +101,7 @@ _CLOSES = {
     CloseCode.ABNORMAL: (NextStep.JOIN_AGAIN, "the connection broke; no frame carries this code"),
     CloseCode.INVALID_TEXT: (NextStep.STOP, "a text frame that is not UTF-8: a bug"),
     CloseCode.TOO_BIG: (NextStep.STOP, "a message over the size limit: a bug"),
+    CloseCode.SERVICE_RESTART: (NextStep.JOIN_AGAIN_AT_ONCE, "the gateway restarts; its successor takes the client"),
     CloseCode.TOO_MANY_ERRORS: (NextStep.STOP, "too many bad messages"),
     CloseCode.UNAUTHENTICATED: (NextStep.STOP, "not authenticated"),
     CloseCode.FORBIDDEN: (NextStep.STOP, "not allowed, or removed by a moderator"),

@@ -111,8 +111,12 @@ class MessageReceived(Event):
 @event("closing")
 @frozen
 class Closing(Event):
-    """The last message before the gateway closes the connection with ``code`` (see ``CloseCode``)."""
+    """The last message before the gateway closes the connection with ``code`` (see ``CloseCode``).
+
+    After 1012, ``url`` is the WebSocket's address for the next ``join``. Without it, the address stays.
+    """
 
     reason: Text
     code: Annotated[int, Range(1000, 4999)]
     retry_after_ms: Annotated[int, Range(0, limits.MAX_REQUEST_ID)] | None = None
+    url: Text | None = None

@@ -67,3 +67,7 @@ MEDIA_GRACE: Final = 20.0
 JOIN_TIMEOUT: Final = 10.0
 SESSION_CLEANUP_TIMEOUT: Final = 5.0
 GOODBYE_TIMEOUT: Final = 1.0
+# The close code 1012 asks a client to come back after a time between these, chosen at random, in milliseconds. So not
+# everybody comes in the same moment, and the successor has begun to listen.
+LEAST_RESTART_WAIT_MS: Final = 250
+MOST_RESTART_WAIT_MS: Final = 1000

@@ -23,18 +23,21 @@ async def answer(bot: client.Client) -> None:
                 await bot.send_message({"text": str(random.randint(1, 6))}, to=[user_id])
 
 
-def least_wait(closed: client.ConnectionClosed) -> float:
-    """The seconds that the protocol and the gateway ask for before the next attempt."""
-    asked = closed.closing.retry_after_ms if closed.closing is not None else None
-    return max(5.0 if closed.next_step is NextStep.JOIN_AGAIN_LATER else 0.0, (asked or 0) / 1000)
+def next_wait(closed: client.ConnectionClosed, wait: float) -> float:
+    """The seconds before the next attempt, by the rules of the protocol. ``wait`` is the doubled wait so far."""
+    asked = (closed.closing.retry_after_ms or 0) / 1000 if closed.closing is not None else 0.0
+    if closed.next_step is NextStep.JOIN_AGAIN_AT_ONCE:  # the gateway's successor begins
+        return max(0.25, asked)
+    return max(wait, asked, 5.0 if closed.next_step is NextStep.JOIN_AGAIN_LATER else 0.0)
 
 
 async def main(url: str, channel: str) -> None:
     wait = 1.0
+    target = url
     secret = client.new_session_secret()  # proves to the gateway that a lost session was this bot's
     while True:
         try:
-            async with client.connect(url) as bot:
+            async with client.connect(target) as bot:
                 await bot.join(channel, "Dice", user_id="dice-bot", session_secret=secret)
                 print("joined", flush=True)
                 wait = 1.0
@@ -43,12 +46,14 @@ async def main(url: str, channel: str) -> None:
             print(f"closed with {closed.code}", flush=True)
             if closed.next_step is NextStep.STOP:
                 return
-            wait = max(wait, least_wait(closed))
+            wait = next_wait(closed, wait)
+            target = (closed.closing and closed.closing.url) or url
         except client.RequestError as refused:  # for example `conflict`: the user id belongs to somebody else
             print(f"refused with {refused.code}", flush=True)
             return
         except (client.ConnectError, client.EventsLost) as error:
             print(error, flush=True)
+            target = url
         await trio.sleep(wait * random.uniform(1, 1.5))
         wait = min(2 * wait, 30.0)
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from attrs import field, frozen
 
+from protocol import limits
 from protocol.errors import CloseCode
 from protocol.events import LeaveReason
 
@@ -44,5 +45,8 @@ RATE_LIMITED: Final = EndReason("too many requests", "failed", CloseCode.RATE_LI
 INTERNAL: Final = EndReason("internal error", "failed", CloseCode.INTERNAL)
 PLANE_STALLED: Final = EndReason(
     "the gateway's media has stopped; it is a fault of the gateway", "failed", CloseCode.INTERNAL, retry_after_ms=1000
+)
+RESTARTING: Final = EndReason(
+    "the gateway restarts", "draining", CloseCode.SERVICE_RESTART, retry_after_ms=limits.MOST_RESTART_WAIT_MS
 )
 DRAINING: Final = EndReason("the gateway is going away", "draining", CloseCode.GOING_AWAY, retry_after_ms=1000)

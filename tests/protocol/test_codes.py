@@ -14,6 +14,7 @@ def test_only_errors_that_a_correct_client_never_causes_count() -> None:
     ("step", "codes"),
     [
         (NextStep.STOP, {1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4409}),
+        (NextStep.JOIN_AGAIN_AT_ONCE, {1012}),
         (NextStep.JOIN_AGAIN, {1006, 4408, 4413, 4500}),
         (NextStep.JOIN_AGAIN_LATER, {1001, 4429}),
     ],
@@ -22,7 +23,7 @@ def test_each_close_code_has_a_next_step(step: NextStep, codes: set[int]) -> Non
     assert {code for code in CloseCode if next_step(code) is step} == codes
 
 
-@pytest.mark.parametrize("code", [None, 1005, 1012, 3000, 4999])
+@pytest.mark.parametrize("code", [None, 1005, 1013, 3000, 4999])
 def test_an_unknown_close_code_means_to_join_again_later(code: int | None) -> None:
     assert next_step(code) is NextStep.JOIN_AGAIN_LATER
 

@@ -109,7 +109,7 @@ def test_the_page_names_the_errors_that_count_against_the_budget() -> None:
 
 
 def test_the_page_has_every_close_code_with_its_next_step_and_no_other() -> None:
-    words = {NextStep.STOP: "stop", NextStep.JOIN_AGAIN: "join again", NextStep.JOIN_AGAIN_LATER: "join again later"}
+    words = {step: step.value.replace("_", " ") for step in NextStep}
     steps = {code: cells[1].removesuffix(", or elsewhere") for code, cells in rows("Closing").items()}
     assert steps == {str(int(code)): words[code.next_step] for code in CloseCode}
 

@@ -203,6 +203,7 @@ async def open_full_client(
     """Join a channel of the gateway at a ``ws:`` or ``wss:`` URL.
 
     Leaving the block closes media and connection, without `leave`.
+
     Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
     error: BaseException | None = None

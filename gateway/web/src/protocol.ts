@@ -46,6 +46,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export const NEXT_STEPS = [
   'stop',
+  'join_again_at_once',
   'join_again',
   'join_again_later',
 ] as const;
@@ -60,6 +61,7 @@ export const CLOSE_CODES = {
   1006: { name: 'abnormal', next: 'join_again', meaning: 'the connection broke; no frame carries this code' },
   1007: { name: 'invalid_text', next: 'stop', meaning: 'a text frame that is not UTF-8: a bug' },
   1009: { name: 'too_big', next: 'stop', meaning: 'a message over the size limit: a bug' },
+  1012: { name: 'service_restart', next: 'join_again_at_once', meaning: 'the gateway restarts; its successor takes the client' },
   4400: { name: 'too_many_errors', next: 'stop', meaning: 'too many bad messages' },
   4401: { name: 'unauthenticated', next: 'stop', meaning: 'not authenticated' },
   4403: { name: 'forbidden', next: 'stop', meaning: 'not allowed, or removed by a moderator' },
@@ -407,6 +409,7 @@ export type Closing = {
   reason: string;
   code: number;
   retryAfterMs?: number;
+  url?: string;
 };
 
 export type RequestMap = {
@@ -498,4 +501,6 @@ export const LIMITS = {
   joinTimeout: 10.0,
   sessionCleanupTimeout: 5.0,
   goodbyeTimeout: 1.0,
+  leastRestartWaitMs: 250,
+  mostRestartWaitMs: 1000,
 } as const;

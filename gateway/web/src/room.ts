@@ -8,7 +8,7 @@ import type { Device } from "mediasoup-client";
 
 import { isOn, LocalMedia, type LocalState } from "./localMedia";
 import type { Participant, Source, Stats } from "./protocol";
-import { closeCodeOf, delayMs } from "./reconnect";
+import { closeCodeOf, delayMs, isUsableUrl } from "./reconnect";
 import { newSecret } from "./secret";
 import { Session, type Presence } from "./session";
 import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket, type Socket } from "./signalling";
@@ -21,6 +21,7 @@ const SETTLED_MS = 10_000;
 /** Longest wait for the answer to `leave`. The connection is closed after it in any case. */
 const LEAVE_TIMEOUT_MS = 2_000;
 const UNAUTHENTICATED = 4401;
+const RESTARTING = 1012;
 
 export interface JoinOptions {
   readonly channelId: string;
@@ -92,6 +93,10 @@ export class Room {
   #signalling: Signalling | undefined;
   #session: Session | undefined;
   #attempt = 0;
+  /** Whether a gateway closed with 1012, and no attempt has succeeded since. */
+  #isRestarting = false;
+  /** Where to join again, if the gateway named another address. An attempt that fails forgets it. */
+  #url: string | undefined;
   #joinedAt: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -121,6 +126,7 @@ export class Room {
     this.leave();
     this.#options = options;
     this.#attempt = 0;
+    this.#isRestarting = false;
     const { channelId, username } = options;
     this.#update({ channelId, username, ended: undefined, news: undefined });
     void this.#local.start(options);
@@ -210,7 +216,7 @@ export class Room {
     this.#update({ phase: "joining", retryAt: undefined });
     const { url, openSocket, random } = this.#surroundings;
     const signalling: Signalling = new Signalling(
-      url,
+      this.#url ?? url,
       {
         opened: () => void this.#opened(signalling),
         // While an old connection is closing, its events must not reach the new session.
@@ -252,6 +258,7 @@ export class Room {
   #entered(session: Session): void {
     this.#session = session;
     this.#joinedAt = this.#surroundings.now();
+    this.#isRestarting = false;
     // After a broken connection the gateway keeps the old participant for a while. Rejoining with the same user id and
     // secret replaces it. With a new id the others would see this person twice.
     if (this.#options) this.#options = { ...this.#options, userId: session.self };
@@ -271,7 +278,9 @@ export class Room {
     const { now, random } = this.#surroundings;
     const wasJoined = this.#joinedAt !== undefined;
     if (this.#joinedAt !== undefined && now() - this.#joinedAt >= SETTLED_MS) this.#attempt = 0;
-    const delay = delayMs(ended, this.#attempt++, random());
+    if (ended.code === RESTARTING) this.#isRestarting = true;
+    this.#url = this.#urlAfter(ended);
+    const delay = delayMs(ended, this.#attempt++, random(), this.#isRestarting);
     this.#signalling = undefined;
     if (delay === undefined) this.#rememberDevices();
     this.#dropSession();
@@ -282,6 +291,11 @@ export class Room {
     }
     this.#timer = setTimeout(() => this.#connect(), delay);
     this.#update({ phase: "waiting", ended: why, retryAt: now() + delay, presence: NOBODY });
+  }
+
+  #urlAfter({ code, url }: Ended): string | undefined {
+    const isSecure = this.#surroundings.url.startsWith("wss:");
+    return code === RESTARTING && url !== undefined && isUsableUrl(url, isSecure) ? url : undefined;
   }
 
   /** The gateway is there, but knows the session no longer. Its answer came over this socket, so join there. */

@@ -47,6 +47,8 @@ export interface Ended {
   readonly reason: string;
   /** How long the gateway asks to wait before coming back, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** The address of the WebSocket where to join again, if it is another one. */
+  readonly url?: string;
 }
 
 export interface SignallingHandlers {
@@ -321,8 +323,9 @@ export class Signalling {
   #whyClosed(code: number, reason: string): Ended {
     const isTold = code !== NO_CODE && code !== BROKEN;
     if (!this.#closing) return { code: isTold ? code : BROKEN, reason };
-    const { code: announced, reason: why, retryAfterMs } = this.#closing;
-    return { code: isTold ? code : announced, reason: why, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+    const { code: announced, reason: why, retryAfterMs, url } = this.#closing;
+    const more = { ...(retryAfterMs !== undefined && { retryAfterMs }), ...(url !== undefined && { url }) };
+    return { code: isTold ? code : announced, reason: why, ...more };
   }
 
   #end(ended: Ended, { closeWith = 1000, socket }: { closeWith?: number; socket?: Socket } = {}): void {

@@ -118,6 +118,7 @@ export function reconnectingWords({ reconnecting, stalled, participants }: Prese
 export function waitingWords({ code, wasJoined }: WhyEnded): Words {
   switch (code) {
     case 1001:
+    case 1012:
       return { title: "The gateway is restarting", text: "You will rejoin as soon as it is back." };
     case 4413:
       return { title: "Your connection was too slow", text: "So the gateway closed it." };

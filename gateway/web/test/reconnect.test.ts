@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { CLOSE_CODES } from "../src/protocol";
-import { closeCodeOf, delayMs } from "../src/reconnect";
+import { closeCodeOf, delayMs, isUsableUrl } from "../src/reconnect";
 
 const ended = (code: number, retryAfterMs?: number) => ({
   code,
@@ -17,6 +17,7 @@ const FIRST_DELAYS: [number, number | undefined][] = [
   [1006, 1_000],
   [1007, undefined],
   [1009, undefined],
+  [1012, 250],
   [4400, undefined],
   [4401, undefined],
   [4403, undefined],
@@ -37,7 +38,7 @@ describe("after a close code", () => {
   });
 
   it("that is unknown, the next attempt comes later", () => {
-    expect(delayMs(ended(1012), 0, 0)).toBe(5_000);
+    expect(delayMs(ended(1013), 0, 0)).toBe(5_000);
   });
 });
 
@@ -63,6 +64,12 @@ describe("the wait", () => {
     expect(delayMs(ended(4500, 0), 0, 0)).toBe(1_000);
   });
 
+  it("is short while the gateway is being replaced, also when nobody answers yet", () => {
+    expect(delayMs(ended(1012, 700), 0, 0, true)).toBe(700);
+    expect([1, 2, 3].map((attempt) => delayMs(ended(1006), attempt, 0, true))).toEqual([500, 1_000, 2_000]);
+    expect(delayMs(ended(4429), 1, 0, true)).toBe(10_000);
+  });
+
   it("does not exist after a code that says stop, whatever the gateway asks for", () => {
     expect(delayMs(ended(4409, 1_000), 0, 0)).toBeUndefined();
   });
@@ -80,5 +87,17 @@ describe("an error in answer to join", () => {
     ["conflict", 4409],
   ] as const)("%s counts as close code %i", (error, code) => {
     expect(closeCodeOf(error)).toBe(code);
+  });
+});
+
+describe("another address", () => {
+  it.each([
+    ["wss://b.example/ws", true, true],
+    ["ws://b.example/ws", true, false],
+    ["ws://b.example/ws", false, true],
+    ["https://b.example/ws", false, false],
+    ["b.example", false, false],
+  ])("%s of a page over TLS (%s) is usable: %s", (url, isSecure, isUsable) => {
+    expect(isUsableUrl(url, isSecure)).toBe(isUsable);
   });
 });

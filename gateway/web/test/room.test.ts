@@ -186,6 +186,37 @@ describe("a session that ends", () => {
     expect(gateway.sockets).toHaveLength(2);
   });
 
+  it("is replaced soon when the gateway restarts, also if its successor does not answer at first", async () => {
+    const { room, gateway } = await joined();
+    gateway.socket.tell("closing", { reason: "restart", code: 1012, retryAfterMs: 400 });
+    gateway.isAway = true;
+    gateway.socket.lose(1012);
+    expect((room.getState().retryAt ?? 0) - performance.now()).toBe(400);
+    await vi.advanceTimersByTimeAsync(400);
+    gateway.socket.lose(1006);
+    expect((room.getState().retryAt ?? 0) - performance.now()).toBe(500);
+    gateway.isAway = false;
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(room.getState().phase).toBe("joined");
+  });
+
+  it("is replaced at the address that the gateway names, and at its own if nobody answers there", async () => {
+    const { room, gateway } = await joined();
+    const own = gateway.socket.url;
+    gateway.socket.tell("closing", { reason: "restart", code: 1012, retryAfterMs: 400, url: "ws://other/ws" });
+    gateway.isAway = true;
+    gateway.socket.lose(1012);
+    await vi.advanceTimersByTimeAsync(400);
+    expect(gateway.socket.url).toBe("ws://other/ws");
+    gateway.isAway = false;
+    gateway.socket.lose(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(gateway.socket.url).toBe(own);
+    expect(room.getState().phase).toBe("joined");
+  });
+
   it("is replaced at once when the network is back after a long time", async () => {
     const { room, gateway } = await joined();
     gateway.isAway = true;
