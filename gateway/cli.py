@@ -1,8 +1,11 @@
 """The command ``sfu-gateway``."""
 
+import inspect
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,7 +19,7 @@ from gateway.config import SETTINGS, Config
 from gateway.config.file import ConfigError, closest_name, read_config_file
 from gateway.config.text import show_config
 from gateway.identity.rights import USUAL_GRANTS
-from gateway.ops.log import configure
+from gateway.ops.log import configure, set_level
 from gateway.ops.log_writer import non_blocking_stderr
 
 _ENVIRONMENT: Final = "SFU_"
@@ -24,6 +27,8 @@ _USAGE_ERROR: Final = 2
 _DEFAULTS: Final = Config()
 
 log = structlog.get_logger(__name__)
+_command_line: Final[list[str]] = []
+"""The arguments of this process, which a reload reads again."""
 
 
 def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -56,7 +61,7 @@ app = App(
 
 @app.command
 def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
-    """Run the gateway until SIGTERM, SIGHUP or Ctrl-C.
+    """Run the gateway until SIGTERM or Ctrl-C. SIGHUP reloads its configuration.
 
     Every option but --config is also a key of the configuration file, with _
     instead of -. Every option is also an environment variable, named below. In a
@@ -68,12 +73,14 @@ def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     config
         Path of the configuration file, in TOML.
     """
-    from gateway.server import StartError, serve
+    from gateway.server import serve
+    from gateway.start import StartError
 
     configure(settings.log_format)
+    set_level(settings.log_level)
     _warn_of_misspelt_variables()
     try:
-        trio.run(serve, settings)
+        trio.run(partial(serve, settings, reread=partial(_reread, tuple(_command_line))))
     except StartError as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt:
@@ -159,14 +166,29 @@ def main(arguments: list[str] | None = None) -> None:
     if sys.platform != "linux":
         sys.exit(_fail("sfu-gateway runs on Linux only", _USAGE_ERROR))
     non_blocking_stderr()
+    _command_line[:] = sys.argv[1:] if arguments is None else arguments
     try:
-        command, bound, _ = app.parse_args(
-            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
-        )
+        command, bound = _parse(_command_line)
+    except ConfigError as error:
+        sys.exit(_fail(str(error), _USAGE_ERROR))
+    sys.exit(command(*bound.args, **bound.kwargs))
+
+
+def _parse(arguments: Sequence[str]) -> tuple[Callable[..., Any], inspect.BoundArguments]:
+    """Find the command and its arguments. Raises :exc:`ConfigError` for a wrong command line, environment or file."""
+    try:
+        command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
     except (CycloptsError, ConfigError, ValueError) as error:
         # The first line names the mistake. The second would quote the value, which may be a credential.
-        sys.exit(_fail(str(error).strip().partition("\n")[0].rstrip(" :"), _USAGE_ERROR))
-    sys.exit(command(*bound.args, **bound.kwargs))
+        raise ConfigError(str(error).strip().partition("\n")[0].rstrip(" :")) from None
+    return command, bound
+
+
+def _reread(arguments: Sequence[str]) -> Config:
+    """Read the settings of ``serve`` again: the same command line and environment, and the file as it is now."""
+    settings = _parse(arguments)[1].arguments.get("settings", _DEFAULTS)
+    assert isinstance(settings, Config)
+    return settings
 
 
 def _fail(message: str, status: int) -> int:

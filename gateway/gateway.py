@@ -9,7 +9,7 @@ from typing import Never
 
 import structlog
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 from structlog.typing import FilteringBoundLogger
 
 import protocol.media
@@ -32,6 +32,7 @@ from gateway.ops import plane_watch
 from gateway.ops.log import new_reference
 from gateway.ops.loop_time import payer
 from gateway.ops.metrics import Metrics
+from protocol import limits
 from protocol.requests import IceServer
 
 
@@ -49,7 +50,8 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _tokens_of(config: Config) -> Tokens | None:
+def tokens_of(config: Config) -> Tokens | None:
+    """What checks tokens, or None if nobody needs one. Raises :exc:`~gateway.identity.keys.KeyFileError`."""
     if not config.token_keys:
         return None
     return Tokens(load_keys(config.token_keys), config.token_audience, config.token_issuer, config.token_leeway)
@@ -91,11 +93,18 @@ class Gateway:
     def __attrs_post_init__(self) -> None:
         self.unread = UnreadBudget(self.config.unread_bytes)
         self.accounts = Accounts(self.config.address_work_share, self.config.address_work_burst)
-        self.tokens = _tokens_of(self.config)
+        self.tokens = tokens_of(self.config)
         self.channels = Channels(
             self.config, self.metrics, self.log, self.connections, self._choose_plane, self._microseconds
         )
         self.capabilities = convert(self.routers[0].context.capabilities, protocol.media.RtpCapabilities)
+
+    def reconfigure(self, config: Config, tokens: Tokens | None) -> None:
+        """Use other settings from now on. Connections and channels that are open keep their own limits."""
+        self.config, self.tokens = config, tokens
+        self.unread.max_bytes = config.unread_bytes
+        self.accounts.reconfigure(config.address_work_share, config.address_work_burst)
+        self.channels.reconfigure(config)
 
     @property
     def carries_media(self) -> bool:
@@ -182,6 +191,14 @@ class Gateway:
     def end_all(self, end_reason: EndReason = end_reasons.DRAINING) -> None:
         """End every connection. Each closes its media and leaves its channel before its WebSocket closes."""
         _end_each(list(self.connections.values()), end_reason)
+
+    def end_all_for_restart(self) -> None:
+        """End every connection, and spread the return of the clients over a second."""
+        for connection in list(self.connections.values()):
+            wait = limits.LEAST_RESTART_WAIT_MS + secrets.randbelow(
+                limits.MOST_RESTART_WAIT_MS - limits.LEAST_RESTART_WAIT_MS + 1
+            )
+            _end_each([connection], evolve(end_reasons.RESTARTING, retry_after_ms=wait))
 
 
 def _end_each(connections: Iterable[Connection], end_reason: EndReason) -> None:

@@ -1,44 +1,53 @@
 """The life of the gateway: open the ports, serve clients, stop on a signal, let clients leave, close the ports."""
 
-import errno
 import resource
 import signal
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
-from functools import partial
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Final, NoReturn, Protocol
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import field, frozen
+from starlette.types import ASGIApp
 
 import sfu
 from gateway.config import Config
-from gateway.config.exposure import accidental_exposure
 from gateway.gateway import Gateway
 from gateway.http.front_door import FrontDoor
 from gateway.http.media_streams import MediaStreams
 from gateway.http.routes import make_app, make_metrics_app
-from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
-from gateway.http.tls import CertificateError, Tls, load_certificate
-from gateway.identity.keys import KeyFileError, load_keys
+from gateway.http.sockets import remote_name, show_address, url_of
+from gateway.http.tls import Tls
+from gateway.identity.tokens import Tokens
 from gateway.ops import garbage_collection, loop_time, loop_watch
 from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
+from gateway.place import Place, enter_place
+from gateway.reload import Reread, reload
 from gateway.session.lifecycle import serve_client
+from gateway.start import (
+    OpenRouter,
+    StartError,
+    check,
+    check_exposure,
+    check_token_keys,
+    enter_routers,
+    open_tcp,
+    open_tls,
+)
 from protocol import codec
+
+__all__ = ["Server", "StartError", "open_server", "serve"]
 
 log = structlog.get_logger(__name__)
 
-_ADDRESS_HINT: Final = "; media-host takes addresses of this machine, media-announce the public address of a NAT"
 _STATUS_OF_SECOND_SIGNAL: Final = {signal.SIGINT: 130, signal.SIGTERM: 1, signal.SIGQUIT: 131}
 # Unless the gateway catches these signals, they end the process before any client gets a goodbye.
-_ALSO_DRAIN: Final = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-
-
-class StartError(Exception):
-    """The gateway cannot start. The message gives the reason in one line."""
+_ALSO_DRAIN: Final = (signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_LOOK_EVERY: Final = 0.02
+"""Seconds between two looks at a state that no event announces."""
 
 
 class ServeClient(Protocol):
@@ -47,7 +56,6 @@ class ServeClient(Protocol):
     async def __call__(self, stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None: ...
 
 
-OpenRouter = Callable[[sfu.MediaSettings], AbstractAsyncContextManager[sfu.Router]]
 MakeGateway = Callable[[Config, Sequence[sfu.Router], Metrics], Gateway]
 
 
@@ -56,15 +64,31 @@ class Server:
     """One running gateway.
 
     ``url`` is the address for browsers, empty without listeners. ``metrics_url`` is that of the port for metrics, empty
-    without one. ``media_addresses`` are the hosts and ports of the media sockets.
+    without one. ``media_addresses`` are the hosts and ports of the media sockets. ``tls`` is None without TLS, and
+    ``make_app`` makes the application that answers HTTP. ``listening`` has the listeners of each door, with
+    the scope of the task that accepts.
     """
 
-    config: Config
     gateway: Gateway
     front_door: FrontDoor
     url: str
     metrics_url: str
     media_addresses: tuple[tuple[str, int], ...]
+    tls: Tls | None
+    make_app: Callable[[Config], ASGIApp]
+    listening: list[tuple[trio.CancelScope, Sequence[trio.SocketListener]]] = field(factory=list)
+
+    @property
+    def config(self) -> Config:
+        """The configuration now."""
+        return self.gateway.config
+
+    def reconfigure(self, config: Config, tokens: Tokens | None, certificate: ssl.SSLContext | None) -> None:
+        """Use other settings from now on. Connections and channels that are open keep their own limits."""
+        self.gateway.reconfigure(config, tokens)
+        self.front_door.reconfigure(config, self.make_app(config))
+        if self.tls is not None and certificate is not None:
+            self.tls.context = certificate
 
     async def serve_stream(self, stream: trio.abc.Stream, remote: str = "memory") -> None:
         """Serve a client connection that came through no listener. Return when it has ended."""
@@ -77,10 +101,35 @@ class Server:
         ``drain_timeout`` plus the time to end the sessions. Without clients it returns at once.
         """
         self.refuse_new_clients()
-        with trio.move_on_after(self.config.drain_timeout):
-            await self.front_door.wait_empty()
+        await self.wait_drained()
         self.end_clients()
         await self.wait_ended()
+
+    async def wait_drained(self) -> None:
+        """Wait until no client is left, for at most ``drain_timeout``."""
+        with trio.move_on_after(self.config.drain_timeout):
+            await self.front_door.wait_empty()
+
+    async def hand_over(self, release: Callable[[], None]) -> None:
+        """Give way to a successor: close the listeners, and end every session with 1012.
+
+        Call ``release`` when nobody is on a list any more, or after a bounded time. Then finish the goodbyes.
+        """
+        self.refuse_new_clients()
+        self.stop_listening()
+        self.gateway.end_all_for_restart()
+        with trio.move_on_after(2 * (self.config.exit_timeout + self.config.courtesy_timeout)):
+            while self.gateway.seats:
+                await trio.sleep(_LOOK_EVERY)
+        release()
+        await self.wait_ended()
+
+    def stop_listening(self) -> None:
+        """Close the TCP listeners in this step, so that another process can have the ports."""
+        for scope, listeners in self.listening:
+            scope.cancel()
+            for listener in listeners:
+                listener.socket.close()
 
     def refuse_new_clients(self) -> None:
         """Refuse new clients from now on."""
@@ -120,36 +169,34 @@ async def open_server(
     Raises :exc:`StartError`.
     """
     metrics = Metrics()
-    _check_token_keys(config)
-    tls = _open_tls(config)
+    check_token_keys(config)
+    tls = open_tls(config)
     async with AsyncExitStack() as stack:
         # Bind first, so that an occupied port raises outside of any nursery. Accept connections last.
         if listeners is None:
-            if (exposure := accidental_exposure(config)) is not None:
-                raise StartError(exposure)
-            listeners = await _open_listeners(config.host, config.port)
+            check_exposure(config)
+            listeners = await open_tcp(config.host, config.port)
         _close_at_exit(stack, listeners)
         for_metrics: Sequence[trio.SocketListener] = ()
         if config.metrics_port is not None:
-            for_metrics = await _open_listeners(config.metrics_host, config.metrics_port)
+            for_metrics = await open_tcp(config.metrics_host, config.metrics_port)
         _close_at_exit(stack, for_metrics)
-        routers = [await _enter_router(stack, settings, open_router) for settings in config.media_of_planes]
+        routers = await enter_routers(stack, config, open_router)
         gateway = make_gateway(config, routers, metrics)
         metrics.watch(gateway.channels, *routers)
         for router in routers:
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
-        front_door = _make_front_door(config, gateway, metrics, serve_client, tls)
+        front_door, make = _make_front_door(config, gateway, metrics, serve_client, tls)
         url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
         metrics_url = url_of(for_metrics[0]) if for_metrics else ""
         media = tuple(address for router in routers for address in router.context.addresses)
-        server = Server(config, gateway, front_door, url, metrics_url, media)
+        server = Server(gateway, front_door, url, metrics_url, media, tls, make)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
             metrics_door = FrontDoor(config, make_metrics_app(metrics, lambda: front_door.is_ready), None, metrics)
             for door, found in ((front_door, listeners), (metrics_door, for_metrics)):
                 if found:
-                    accept = partial(trio.serve_listeners, handler_nursery=connections)
-                    await accepting.start(accept, _serve_socket(door), list(found))
+                    await accepting.start(_listen, server, connections, door, found)
             # Close in this order. End every session, so that each client gets its goodbye. Stop the background tasks
             # and the listeners: until now they have answered /readyz. Finish the begun responses. Cancel every other
             # connection.
@@ -164,21 +211,19 @@ async def open_server(
             connections.cancel_scope.cancel()
 
 
-def _check_token_keys(config: Config) -> None:
-    """Read the keys before any port opens. The gateway reads them for itself."""
-    try:
-        load_keys(config.token_keys)
-    except KeyFileError as error:
-        raise StartError(str(error)) from error
-
-
-def _open_tls(config: Config) -> Tls | None:
-    if config.tls_cert is None or config.tls_key is None:
-        return None
-    try:
-        return Tls(load_certificate(config.tls_cert, config.tls_key, datetime.now(UTC)))
-    except CertificateError as error:
-        raise StartError(str(error)) from error
+async def _listen(
+    server: Server,
+    connections: trio.Nursery,
+    door: FrontDoor,
+    listeners: Sequence[trio.SocketListener],
+    *,
+    task_status: trio.TaskStatus[list[trio.SocketListener]],
+) -> None:
+    """Accept connections, which ``connections`` serves, until the server stops listening."""
+    with trio.CancelScope() as scope:
+        server.listening.append((scope, listeners))
+        serve = _serve_socket(door)
+        await trio.serve_listeners(serve, list(listeners), handler_nursery=connections, task_status=task_status)
 
 
 def _close_at_exit(stack: AsyncExitStack, listeners: Sequence[trio.SocketListener]) -> None:
@@ -193,66 +238,48 @@ def _serve_socket(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaita
     return serve
 
 
-async def _enter_router(stack: AsyncExitStack, settings: sfu.MediaSettings, open_router: OpenRouter) -> sfu.Router:
-    try:
-        return await stack.enter_async_context(open_router(settings))
-    except sfu.BadAnnouncement as error:
-        setting = "media-" + error.setting.replace("_", "-")
-        raise StartError(f"cannot announce the addresses of {setting}: {error}") from error
-    except sfu.BadAddress as error:
-        raise StartError(f"cannot listen on the addresses of media-host: {error}") from error
-    except (OSError, ValueError) as error:
-        hosts = [error.filename] if isinstance(error, OSError) and error.filename else settings.hosts or ()
-        where = ", ".join(show_address((host, settings.port)) for host in hosts)
-        hint = _ADDRESS_HINT if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL else ""
-        raise StartError(f"cannot open the media port on {where} (UDP): {_reason_text(error)}{hint}") from error
-
-
-async def _open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
-    try:
-        return await open_listeners(host, port)
-    except (OSError, UnicodeError) as error:
-        where = show_address((host, port))
-        raise StartError(f"cannot listen on {where} (TCP): {_reason_text(error)}") from error
-
-
-def _reason_text(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
 def _make_front_door(
     config: Config, gateway: Gateway, metrics: Metrics, serve_client: ServeClient, tls: Tls | None
-) -> FrontDoor:
+) -> tuple[FrontDoor, Callable[[Config], ASGIApp]]:
     async def serve(stream: trio.abc.Stream, remote: str) -> None:
         await serve_client(stream, gateway=gateway, remote=remote)
 
     def is_ready() -> bool:
         return front_door.is_ready and not gateway.stalled_planes
 
-    app = make_app(config, metrics, gateway.channels, is_ready)
+    def make(config: Config) -> ASGIApp:
+        return make_app(config, metrics, gateway.channels, is_ready)
+
     media_streams = MediaStreams(config, gateway.routers, metrics) if config.media_tcp else None
     front_door = FrontDoor(
-        config, app, serve, metrics, lambda: gateway.open_connections, media_streams, gateway.accounts, tls
+        config, make(config), serve, metrics, lambda: gateway.open_connections, media_streams, gateway.accounts, tls
     )
-    return front_door
+    return front_door, make
 
 
 async def serve(
     config: Config,
     *,
+    reread: Reread | None = None,
     exit_at_once: Callable[[int], NoReturn] = exit_at_once,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a gateway until the first signal, then drain it. A second SIGTERM, SIGINT or SIGQUIT ends the process at
-    once.
+    """Run a gateway until the first signal that ends it, then drain it. A second SIGTERM, SIGINT or SIGQUIT ends the
+    process at once. SIGHUP only reloads the configuration, with ``reread``.
 
     Raises :exc:`StartError`.
     """
     _allow_many_files(config)
     _self_test()
-    with trio.open_signal_receiver(*_ending_signals()) as signals:
+    check(config)
+    with ExitStack() as stack:
+        signals = stack.enter_context(trio.open_signal_receiver(signal.SIGHUP, *_ending_signals()))
+        place = await _take_place(stack, config, signals)
+        if place is None:
+            log.info("stopped")
+            return
         async with (
-            open_server(config) as server,
+            open_server(config, listeners=place.listeners) as server,
             garbage_collection.collect_when_idle(server.gateway),
             loop_time.watch_steps(server.gateway.metrics),
             loop_watch.watch_loop([router.context.plane for router in server.gateway.routers], exit_at_once),
@@ -261,25 +288,69 @@ async def serve(
             also = {"metrics": server.metrics_url} if server.metrics_url else {}
             log.info("listening", url=server.url, media=", ".join(map(show_address, server.media_addresses)), **also)
             task_status.started(server)
-            number = await anext(signals)
+            while (number := await anext(signals)) == signal.SIGHUP:
+                await reload(server, reread or (lambda: config))
+                _allow_many_files(server.config)
             log.info(
                 "draining",
                 signal=signal.Signals(number).name,
                 clients=server.front_door.clients,
-                at_most_seconds=config.drain_timeout,
+                at_most_seconds=server.config.drain_timeout,
                 hint="press Ctrl-C again to exit at once",
             )
-            await _drain(server, signals, exit_at_once)
+            await _drain(server, place, signals, exit_at_once)
     log.info("stopped")
 
 
-async def _drain(server: Server, signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:
-    for number in set(_ending_signals()) - _STATUS_OF_SECOND_SIGNAL.keys():
+async def _take_place(stack: ExitStack, config: Config, signals: AsyncIterator[int]) -> Place | None:
+    """Wait until this gateway may listen. Return None if a signal ends it before. Raises :exc:`StartError`."""
+    outcome: Place | StartError | None = None
+    async with trio.open_nursery() as nursery:
+
+        async def take() -> None:
+            nonlocal outcome
+            outcome = await enter_place(stack, config)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(take)
+        async for number in signals:
+            if number != signal.SIGHUP:  # the gateway reads its files at the start anyway
+                nursery.cancel_scope.cancel()
+                break
+    if isinstance(outcome, StartError):
+        raise outcome
+    return outcome
+
+
+async def _drain(
+    server: Server, place: Place, signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]
+) -> None:
+    for number in {signal.SIGHUP, *_ending_signals()} - _STATUS_OF_SECOND_SIGNAL.keys():
         signal.signal(number, signal.SIG_IGN)  # Closing the signal receiver restores the former handler.
     async with trio.open_nursery() as watch:
         watch.start_soon(_exit_on_second, signals, exit_at_once)
-        await server.drain()
+        await _leave(server, place)
         watch.cancel_scope.cancel()
+
+
+async def _leave(server: Server, place: Place) -> None:
+    """Drain, or give way to a successor as soon as there is one."""
+    server.refuse_new_clients()
+    async with trio.open_nursery() as waiting:
+
+        async def drain() -> None:
+            await server.wait_drained()
+            waiting.cancel_scope.cancel()
+
+        waiting.start_soon(drain)
+        await place.wait_successor()
+        waiting.cancel_scope.cancel()
+    if place.successor_waits:
+        log.info("handing over", clients=server.front_door.clients)
+        await server.hand_over(place.release)
+    else:
+        server.end_clients()
+        await server.wait_ended()
 
 
 def _warm_up(gateway: Gateway) -> None:
@@ -302,10 +373,7 @@ def _ending_signals() -> list[signal.Signals]:
 
 
 async def _exit_on_second(signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:
-    """End the process on the second signal, but not on SIGHUP.
-
-    A closing terminal sends SIGHUP several times, and systemd may send it right after its SIGTERM.
-    """
+    """End the process on the second signal, but not on SIGHUP, which systemd may send right after its SIGTERM."""
     async for number in signals:
         if (status := _STATUS_OF_SECOND_SIGNAL.get(signal.Signals(number))) is not None:
             log.warning("exiting at once", signal=signal.Signals(number).name)

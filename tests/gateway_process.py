@@ -104,8 +104,7 @@ def run_gateway(
         subprocess.Popen([*command, *ports, *options], stderr=log, env=ENVIRONMENT) as process,
     ):
         try:
-            listening = _listening(process, log_file)
-            gateway = GatewayProcess(process, log_file, listening["url"], listening["media"])
+            gateway = wait_listening(process, log_file)
             yield gateway
             if process.poll() is None:
                 gateway.stop()
@@ -116,14 +115,16 @@ def run_gateway(
                 process.kill()
 
 
-def _listening(process: "subprocess.Popen[bytes]", log_file: Path) -> dict[str, Any]:
+def wait_listening(process: "subprocess.Popen[bytes]", log_file: Path) -> GatewayProcess:
+    """Wait until the gateway in this process listens."""
+
     def look() -> dict[str, Any] | None:
         assert process.poll() is None, log_file.read_text()
         return next((line for line in _read_log(log_file) if line["event"] == "listening"), None)
 
     listening = poll_until(look, lambda line: line is not None, _START_TIMEOUT)
     assert listening is not None
-    return listening
+    return GatewayProcess(process, log_file, listening["url"], listening["media"])
 
 
 def _read_log(log_file: Path) -> list[dict[str, Any]]:

@@ -39,6 +39,11 @@ class Channels:
     def __attrs_post_init__(self) -> None:
         self._removals = Removals(self.config.max_removals)
 
+    def reconfigure(self, config: Config) -> None:
+        """Use other settings for the channels that open from now on."""
+        self.config = config
+        self._removals.maximum = config.max_removals
+
     @property
     def channels(self) -> Mapping[str, Channel]:
         """The open channels, in the order of opening."""

@@ -24,6 +24,9 @@ from sfu.settings import MediaSettings
 MAX_AUTOMATIC_PLANES: Final = 4
 """Upper limit of the automatic choice. Set ``planes`` for more."""
 
+MEDIA_GROUPS: Final = 4
+"""Groups of media ports among which a gateway that takes over finds a free one. Two would do for one successor."""
+
 DuplicateUsers = Literal["replace", "reject"]
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 _MASKED: Final = "masked"
@@ -144,6 +147,13 @@ class Config:
     video_orientation: bool = _of_media("video_orientation")
     """Whether phones may send video unrotated, with the rotation in a header extension. If false, phones rotate it."""
 
+    state_dir: Path | None = None
+    """Folder of this gateway. A second gateway with the same folder waits until the first one ends, and takes over."""
+    port_wait: float = field(default=0, validator=_between(0, _A_MONTH))
+    """Seconds for which a gateway without state_dir waits at its start until its TCP port is free, and takes over."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least important lines that the log has."""
     log_format: Literal["console", "json"] | None = None
     """Format of the logs. Default: console on a terminal, json elsewhere."""
 
@@ -282,6 +292,8 @@ class Config:
             raise ValueError("token_audience and token_issuer need token_keys, or nobody checks them")
         if self.silence_timeout < self.disconnected_after:
             raise ValueError("silence_timeout must not be shorter than disconnected_after")
+        if self.state_dir is not None and self.port_wait:
+            raise ValueError("set state_dir or port_wait, not both: with state_dir, a gateway waits for its lock")
         if self.metrics_port is None and self.metrics_host != _METRICS_HOST:
             raise ValueError("metrics_host needs metrics_port")
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -297,16 +309,39 @@ class Config:
         return self.planes or min(len(os.sched_getaffinity(0)), MAX_AUTOMATIC_PLANES)
 
     @property
+    def takes_over(self) -> bool:
+        """Whether this gateway may begin while another one still runs in its place."""
+        return self.state_dir is not None or self.port_wait > 0
+
+    @property
     def media_of_planes(self) -> list[MediaSettings]:
         """The settings of each plane's media port."""
-        numbers = range(self.plane_count)
-        return [attrs.evolve(self.media, port=self.media_port and self.media_port + number) for number in numbers]
+        return self._media_from(self.media_port)
+
+    @property
+    def media_groups(self) -> list[list[MediaSettings]]:
+        """The groups of media ports that the gateway may take: the first one whose ports are all free.
+
+        The gateway whose place it takes still has its own group.
+        """
+        count = self.plane_count
+        firsts = [self.media_port + number * count for number in range(MEDIA_GROUPS)] if self.media_port else [0]
+        usable = [first for first in firsts if first + count - 1 <= MAX_PORT]
+        return [self._media_from(first) for first in (usable if self.takes_over else firsts[:1])]
+
+    def _media_from(self, first: int) -> list[MediaSettings]:
+        return [attrs.evolve(self.media, port=first and first + number) for number in range(self.plane_count)]
 
     @property
     def media(self) -> MediaSettings:
         """The settings of the first media port."""
         given = {setting.metadata[_MEDIA]: setting.name for setting in SETTINGS if _MEDIA in setting.metadata}
         return MediaSettings(**{name: getattr(self, setting) for name, setting in given.items()})
+
+
+def is_of_media(attribute: "Attribute[Any]") -> bool:
+    """Whether a field of :class:`Config` is a setting of the media side."""
+    return _MEDIA in attribute.metadata
 
 
 def is_secret(attribute: "Attribute[Any]") -> bool:

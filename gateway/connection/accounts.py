@@ -61,6 +61,12 @@ class Accounts:
     def __len__(self) -> int:
         return len(self._addresses)
 
+    def reconfigure(self, share: float, burst: float) -> None:
+        """Change what every address may use. A debt stays."""
+        self.share, self.burst = share, burst
+        for account in self._addresses.values():
+            account.rate, account.burst = share, burst
+
     def of(self, remote: str) -> TokenBucket | None:
         """The account of the address in ``remote``, an address with or without a port. None for loopback."""
         key = site_of(remote)

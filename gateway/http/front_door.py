@@ -76,25 +76,32 @@ class FrontDoor:
         accounts: Accounts | None = None,
         tls: Tls | None = None,
     ) -> None:
-        self._config = config
-        self._app = app
+        self.half_open = HalfOpen(config.max_half_open_connections)
+        self._media_streams = media_streams
+        self.reconfigure(config, app)
         self._serve_client = serve_client
         self._metrics = metrics
-        self._media_streams = media_streams
         self._accounts = accounts
         self._tls = tls
         self._refusals = RefusalLog(metrics)
-        self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
-        self._trusted_proxies = TrustedProxies.of(config.trusted_proxies)
         self._last_client_left = trio.Event()
         self.clients = 0
         self._count_sessions = count_sessions or (lambda: self.clients)
-        self.half_open = HalfOpen(config.max_half_open_connections)
         self.http_connections = 0
         self._health_answers = 0
         self._open_responses = 0
         self._last_response_sent = trio.Event()
         self.accepts_clients = True
+
+    def reconfigure(self, config: Config, app: ASGIApp) -> None:
+        """Use other settings and another application from the next connection on."""
+        self._config = config
+        self._app = app
+        self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
+        self._trusted_proxies = TrustedProxies.of(config.trusted_proxies)
+        self.half_open.most = config.max_half_open_connections
+        if self._media_streams is not None:
+            self._media_streams.most = config.max_media_streams
 
     @property
     def is_ready(self) -> bool:

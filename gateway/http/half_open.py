@@ -20,7 +20,7 @@ class HalfOpen:
     """At most ``most`` places for connections without a request, the oldest first."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._scopes: dict[trio.CancelScope, None] = {}
 
     def __len__(self) -> int:
@@ -32,7 +32,7 @@ class HalfOpen:
 
         Raises :exc:`Displaced` instead of the block's result if a newer connection took the place.
         """
-        if len(self._scopes) >= self._most:
+        if len(self._scopes) >= self.most:
             oldest = next(iter(self._scopes))
             del self._scopes[oldest]
             oldest.cancel()

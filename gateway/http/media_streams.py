@@ -36,7 +36,7 @@ class MediaStreams:
     """
 
     def __init__(self, config: Config, routers: Sequence[AdoptingRouter], metrics: Metrics) -> None:
-        self._most = config.max_media_streams
+        self.most = config.max_media_streams
         self._routers = routers
         self._refusals = RefusalLog(metrics)
         self._waiting_of: Counter[str] = Counter()
@@ -58,7 +58,7 @@ class MediaStreams:
             self._refusals.record_stream(refusal, remote)
 
     async def _take(self, stream: trio.abc.Stream, first: bytes, host: str) -> StreamRefusal | None:
-        if self.waiting + sum(router.stream_counts()[0] for router in self._routers) >= self._most:
+        if self.waiting + sum(router.stream_counts()[0] for router in self._routers) >= self.most:
             return StreamRefusal.FULL
         if self._waiting_of[host] >= _MOST_OF_ADDRESS:
             return StreamRefusal.TOO_MANY_OF_ADDRESS

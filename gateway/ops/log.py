@@ -14,9 +14,28 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from gateway.ops.log_writer import non_blocking_stderr
 
 LogFormat = Literal["console", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LEVELS: Final[tuple[LogLevel, ...]] = ("debug", "info", "warning", "error")
+"""From the least important to the most important."""
 
 # Messages of libraries below this level do not help an operator.
 _LIBRARIES_FROM: Final = logging.WARNING
+
+
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_least: int = _LEVELS["info"]
+
+
+def set_level(level: LogLevel) -> None:
+    """Leave out lines below this level from now on, also those of loggers that exist."""
+    global _least
+    _least = _LEVELS[level]
+
+
+def _drop_below_level(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    if _LEVELS.get(level, _LEVELS["critical"]) < _least:
+        raise structlog.DropEvent
+    return event
 
 
 def configure(log_format: LogFormat | None = None, stream: TextIO | None = None) -> None:
@@ -36,8 +55,8 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
     ]
     last: list[Processor] = _console_processors(out) if chosen == "console" else _json_processors()
     structlog.configure(
-        processors=[*shared, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[_drop_below_level, *shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )

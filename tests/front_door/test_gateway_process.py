@@ -19,7 +19,7 @@ import trio
 
 from gateway.config import Config
 from gateway.server import StartError, open_server, serve
-from tests.front_door.memory_front_door import connect_tcp, open_websocket, parse, read_all, request, upgrade
+from tests.front_door.memory_front_door import connect_tcp, open_websocket, parse, read_all, request
 
 CONFIG = Config(port=0, media_port=0)
 PATIENCE = 30
@@ -80,32 +80,6 @@ def test_a_second_ctrl_c_ends_the_gateway_at_once() -> None:
             assert draining["hint"] == "press Ctrl-C again to exit at once"
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 130
-
-
-AFRESH = (
-    sys.executable,
-    "-c",
-    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
-)
-"""Return a command that starts another one with the default handling of SIGHUP."""
-
-
-def test_a_closing_terminal_drains_the_gateway_once_with_goodbyes() -> None:
-    with gateway("--log-format", "json", "--drain-timeout", "1", prefix=AFRESH) as process:
-        host, _, port = line_about(process, "listening")["url"].removeprefix("http://").rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
-            client.sendall(upgrade())
-            assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
-            process.send_signal(signal.SIGHUP)
-            assert line_about(process, "draining")["signal"] == "SIGHUP"
-            for _ in range(3):
-                process.send_signal(signal.SIGHUP)
-            seen = b""
-            while more := client.recv(4096):
-                seen += more
-        assert b'"code":1001' in seen
-        line_about(process, "stopped")
-        assert process.wait(PATIENCE) == 0
 
 
 def test_a_gateway_under_nohup_outlives_its_terminal() -> None:
@@ -193,16 +167,14 @@ async def test_an_occupied_media_port_cannot_be_opened() -> None:
 @pytest.fixture
 def usual_signals() -> Iterator[None]:
     """Restore the default handling of signals, which the parent process may have changed."""
-    numbers = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+    numbers = (signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
     before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
 async def test_a_signal_drains_and_ends_the_gateway(usual_signals: None, number: signal.Signals) -> None:
     with structlog.testing.capture_logs() as logs:
         async with trio.open_nursery() as nursery:
@@ -213,7 +185,7 @@ async def test_a_signal_drains_and_ends_the_gateway(usual_signals: None, number:
 
 
 @pytest.mark.parametrize(("second", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130), (signal.SIGQUIT, 131)])
-@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGQUIT])
 async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
     usual_signals: None, first: signal.Signals, second: signal.Signals, status: int
 ) -> None:
@@ -230,7 +202,7 @@ async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
                 websocket = await open_websocket(nursery, stream)
                 signal.raise_signal(first)
                 await trio.testing.wait_all_tasks_blocked()
-                for _ in range(3):  # a closing terminal sends several
+                for _ in range(3):  # a reload now would be of no use
                     signal.raise_signal(signal.SIGHUP)
                     await trio.testing.wait_all_tasks_blocked()
                 assert statuses == []
