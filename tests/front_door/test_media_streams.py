@@ -48,7 +48,7 @@ async def running(host: str = "127.0.0.1", **settings: object) -> AsyncIterator[
 
 
 def address_of(server: Server) -> tuple[str, int]:
-    host, _, port = server.url.removeprefix("http://").rpartition(":")
+    host, _, port = server.url.partition("://")[2].rpartition(":")
     return host.strip("[]"), int(port)
 
 

@@ -17,7 +17,7 @@ import trio
 from attrs import define, field
 
 from gateway.config import Config
-from protocol import CloseCode, NextStep
+from protocol import CloseCode, NextStep, VoiceState
 from protocol.client import ConnectError, ConnectionClosed, new_session_secret
 from sfu.wire.certificate import generate_certificate
 from tests.eventually import eventually
@@ -129,12 +129,12 @@ class Caller:
             nursery.start_soon(self._send, client)
             try:
                 async for event in client.signalling.events():
-                    match getattr(event, "type", None):
-                        case "user_joined":
-                            assert event.user_id not in self.listed  # type: ignore[union-attr]
-                            self.listed.add(event.user_id)  # type: ignore[union-attr]
-                        case "user_left":
-                            self.listed.discard(event.user_id)  # type: ignore[union-attr]
+                    match event:
+                        case VoiceState(type="user_joined", user_id=user_id) if user_id is not None:
+                            assert user_id not in self.listed
+                            self.listed.add(user_id)
+                        case VoiceState(type="user_left", user_id=user_id) if user_id is not None:
+                            self.listed.discard(user_id)
             except ConnectionClosed:
                 nursery.cancel_scope.cancel()
                 closing = client.signalling

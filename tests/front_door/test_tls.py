@@ -5,7 +5,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,20 @@ import structlog
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import sfu
 from gateway.config import Config
 from gateway.connection.accounts import Accounts
 from gateway.http.tls import MAX_HANDSHAKE_BYTES
 from gateway.server import Server, StartError, open_server
 from protocol import client
+from sfu.wire.certificate import generate_certificate
 from tests.eventually import eventually
 from tests.front_door.made_up_certificates import DAY, Files, make_certificate, pem_of_key
 from tests.front_door.memory_front_door import Answer, connect_tcp, parse, read_all, request, upgrade
-from tests.front_door.test_media_streams import metrics, refusals
+from tests.front_door.test_media_streams import address_of, hears, metrics, refusals
+from tests.media.conftest import Notices
+from tests.media.stream_client import connect_stream
+from tools.light.transport import Identity
 
 CONFIG = Config(port=0, media_port=0, planes=1)
 
@@ -163,6 +168,23 @@ async def test_media_shares_the_port_with_tls(files: Files) -> None:
             assert await read_all(stream) == b""
         assert refusals(server) == {"malformed": 1}
         assert http_refusals(server) == {}
+
+
+async def test_a_call_without_udp_works_beside_tls(files: Files) -> None:
+    identity = Identity.of(generate_certificate(datetime.now(UTC)))
+    async with running(files) as server:
+        [router] = server.gateway.routers
+        async with (
+            sfu.open_peer(router, Notices(), name="ada") as ada,
+            sfu.open_peer(router, Notices(), name="bob") as bob,
+        ):
+            sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
+            async with (
+                connect_stream(ada, sending, identity, address_of(server)) as microphone,
+                connect_stream(bob, receiving, identity, address_of(server)) as speaker,
+            ):
+                await hears(ada, bob, sending, receiving, microphone, speaker)
+                assert (await get(server, files.client_context(), request("/healthz"))).status == 200
 
 
 async def test_a_handshake_is_bounded_in_time_and_counts_as_half_open(files: Files) -> None:
