@@ -79,6 +79,33 @@ async def test_clients_that_stay_are_closed_with_1001_when_the_time_is_up(autoju
         assert [(message["type"], message["data"]["code"]) for message in messages] == [("closing", 1001)]
 
 
+async def test_a_successor_gets_the_place_when_nobody_is_on_a_list_any_more(autojump_clock: MockClock) -> None:
+    on_lists = []
+    async with open_server(CONFIG, listeners=()) as server:
+        async with connect(server) as websocket, trio.open_nursery() as nursery:
+            join = {"id": 1, "type": "join", "data": {"channelId": "lobby", "username": "Ada"}}
+            await websocket.send_message(json.dumps(join))
+            await websocket.get_message()
+            assert server.gateway.channels.counts().members == 1
+            nursery.start_soon(
+                server.hand_over, lambda: on_lists.append(server.gateway.channels.counts().members), name="hand over"
+            )
+            messages, code = await messages_until_closed(websocket)
+        assert on_lists == [0]
+        assert code == 1012
+        assert messages[-1]["type"] == "closing"
+        assert 250 <= messages[-1]["data"]["retryAfterMs"] <= 1000
+        assert "url" not in messages[-1]["data"]
+
+
+async def test_the_ports_are_free_as_soon_as_the_handover_begins() -> None:
+    async with open_server(CONFIG) as server:
+        host, port = server.listening[0][1][0].socket.getsockname()
+        server.stop_listening()
+        with trio.socket.socket() as taken:
+            await taken.bind((host, port))
+
+
 async def test_a_draining_gateway_refuses_clients_and_answers_http(autojump_clock: MockClock) -> None:
     async with open_server(CONFIG, listeners=()) as server, connect(server) as websocket:
         assert (await ask(server, request("/readyz"))).status == 200
