@@ -225,6 +225,8 @@ class Config:
 
     max_connections: int = _count(10_000)
     """Maximum number of WebSocket connections at a time."""
+    max_connections_per_address: int = _count(1_000)
+    """Maximum number of WebSockets and of HTTP requests that one address may have at a time. Not for loopback."""
     max_http_connections: int = _count(1_000)
     """Maximum number of HTTP requests that the gateway answers at a time. Health checks do not count."""
     max_half_open_connections: int = _count(1_000)

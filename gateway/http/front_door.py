@@ -28,6 +28,7 @@ from gateway.http.half_open import Displaced, HalfOpen
 from gateway.http.host_check import check_host
 from gateway.http.http1 import ClientGone, Exchange, HttpError, NotHttp, has_body
 from gateway.http.media_streams import MediaStreams
+from gateway.http.places import Places
 from gateway.http.prefixed_stream import PrefixedStream
 from gateway.http.refusal_log import RefusalLog
 from gateway.http.routes import HEALTH_PATHS
@@ -60,9 +61,10 @@ class FrontDoor:
     """Serves the connections of one TCP port.
 
     ``clients`` counts the tasks that serve WebSockets, ``half_open`` holds the connections without a request, and
-    ``http_connections`` counts the requests that are being answered. A session that went on over another WebSocket has
-    two of the tasks. So ``count_sessions`` returns the number that ``max_connections`` limits. By default this is
-    ``clients``. Without ``serve_client`` the port has no WebSockets. With ``tls``, the port serves HTTPS and WSS alone.
+    ``http_connections`` counts the requests that are being answered. ``places`` counts tasks and requests by address. A
+    session that went on over another WebSocket has two of the tasks. So ``count_sessions`` returns the number that
+    ``max_connections`` limits. By default this is ``clients``. Without ``serve_client`` the port has no WebSockets.
+    With ``tls``, the port serves HTTPS and WSS alone.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class FrontDoor:
         self._last_client_left = trio.Event()
         self.clients = 0
         self._count_sessions = count_sessions or (lambda: self.clients)
+        self.places = Places(config.max_connections_per_address)
         self.http_connections = 0
         self._health_answers = 0
         self._open_responses = 0
@@ -129,7 +132,7 @@ class FrontDoor:
             exchange = Exchange(stream, self._config, self._may_differ, remote)
             if await self._serve_first(exchange) and self._serve_client is not None:
                 handshake = PrefixedStream(exchange.stream, handshake_of(exchange.request))
-                with self._client_counted():
+                with self._client_counted(), self.places.hold(exchange.remote):
                     await self._serve_client(handshake, exchange.remote)
         except* (ClientGone, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
             log.debug("client gone", remote=remote, error=repr(gone.exceptions[0]))
@@ -205,6 +208,7 @@ class FrontDoor:
                 await self._answer_health(exchange)
                 return False
             self._charge(exchange.remote)
+            self.places.require(exchange.remote)
             if path == PATH and self._serve_client is not None:
                 self._check_client(exchange)
                 return True
@@ -213,7 +217,8 @@ class FrontDoor:
             return False
         except HttpError as error:
             refusal = error
-        await self._answer(exchange, refusal)
+        with self.places.hold(exchange.remote):
+            await self._answer(exchange, refusal)
         return False
 
     async def _turn_away(self, exchange: Exchange) -> None:

@@ -27,6 +27,7 @@ _SETTINGS: Final = {
     HttpRefusal.HALF_OPEN: "max_half_open_connections",
     HttpRefusal.TOO_MANY_CONNECTIONS: "max_http_connections",
     HttpRefusal.FULL: "max_connections",
+    HttpRefusal.ADDRESS_FULL: "max_connections_per_address",
 }
 
 

@@ -17,6 +17,7 @@ class HttpRefusal(StrEnum):
     HALF_OPEN = "half_open"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     FULL = "full"
+    ADDRESS_FULL = "address_full"
     DRAINING = "draining"
     RATE_LIMITED = "rate_limited"
     PLAIN_HTTP = "plain_http"
