@@ -16,6 +16,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict, Env
 
 from gateway.config import SETTINGS, Config
+from gateway.config.config import DuplicateUsers
 from gateway.config.file import ConfigError, closest_name, read_config_file
 from gateway.config.text import show_config
 from gateway.identity.rights import USUAL_GRANTS
@@ -115,6 +116,7 @@ def token(
     user: str,
     can: Annotated[tuple[str, ...], _SEVERAL] = USUAL_GRANTS,
     expires_in: float = 3600,
+    duplicates: DuplicateUsers | None = None,
     kid: str | None = None,
     config: ConfigFile = None,
 ) -> int:
@@ -130,9 +132,13 @@ def token(
     user
         The user id.
     can
-        Grants: publish or publish:SOURCE, subscribe, message, watch, moderate.
+        Grants: publish, or publish:microphone, publish:camera, publish:screen,
+        publish:screen_audio, publish:other; subscribe; message; watch; moderate.
     expires_in
         Seconds for which the token is valid.
+    duplicates
+        What happens if the user id is in the channel already: replace or reject.
+        Default: the gateway's duplicate_users.
     kid
         Id of the key. Default: the first key that can sign.
     config
@@ -151,6 +157,7 @@ def token(
             lifetime=expires_in,
             audience=settings.token_audience,
             issuer=settings.token_issuer,
+            duplicates=duplicates,
         )
     except (IssueError, KeyFileError) as error:
         return _fail(str(error), _USAGE_ERROR)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Never
@@ -140,7 +140,8 @@ class Gateway:
         """End everybody whose media the plane carries."""
         for channel in list(self.channels.channels.values()):
             if channel.plane == plane:
-                _end_each([member.connection for member in channel.members.values()], end_reasons.PLANE_STALLED)
+                for member in list(channel.members.values()):
+                    member.connection.end_guarded(end_reasons.PLANE_STALLED)
 
     @contextmanager
     def register_connection(self, remote: str) -> Iterator[Connection]:
@@ -190,7 +191,8 @@ class Gateway:
 
     def end_all(self, end_reason: EndReason = end_reasons.DRAINING) -> None:
         """End every connection. Each closes its media and leaves its channel before its WebSocket closes."""
-        _end_each(list(self.connections.values()), end_reason)
+        for connection in list(self.connections.values()):
+            connection.end_guarded(end_reason)
 
     def end_all_for_restart(self) -> None:
         """End every connection, and spread the return of the clients over a second."""
@@ -198,12 +200,4 @@ class Gateway:
             wait = limits.LEAST_RESTART_WAIT_MS + secrets.randbelow(
                 limits.MOST_RESTART_WAIT_MS - limits.LEAST_RESTART_WAIT_MS + 1
             )
-            _end_each([connection], evolve(end_reasons.RESTARTING, retry_after_ms=wait))
-
-
-def _end_each(connections: Iterable[Connection], end_reason: EndReason) -> None:
-    for connection in connections:
-        try:
-            connection.end(end_reason)
-        except Exception as error:  # An exception at one connection must not keep the others open.
-            connection.fail(error)
+            connection.end_guarded(evolve(end_reasons.RESTARTING, retry_after_ms=wait))

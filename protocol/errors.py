@@ -17,6 +17,7 @@ class ErrorCode(enum.StrEnum):
     CONFLICT = "conflict"
     UNSUPPORTED = "unsupported"
     LIMIT_EXCEEDED = "limit_exceeded"
+    LOCKED = "locked"
     RATE_LIMITED = "rate_limited"
     MEDIA_FAILED = "media_failed"
     TIMEOUT = "timeout"
@@ -45,6 +46,7 @@ _ERROR_MEANINGS = {
     ErrorCode.CONFLICT: "the request contradicts the present state",
     ErrorCode.UNSUPPORTED: "no codec in common",
     ErrorCode.LIMIT_EXCEEDED: "there are too many of these",
+    ErrorCode.LOCKED: "a moderator locked the channel",
     ErrorCode.RATE_LIMITED: "too many requests in too short a time",
     ErrorCode.MEDIA_FAILED: "the media side failed",
     ErrorCode.TIMEOUT: "the request took too long",
@@ -78,6 +80,7 @@ class CloseCode(enum.IntEnum):
     FORBIDDEN = 4403
     JOIN_TIMEOUT = 4408
     REPLACED = 4409
+    ENDED = 4410
     TOO_SLOW = 4413
     RATE_LIMITED = 4429
     INTERNAL = 4500
@@ -107,6 +110,7 @@ _CLOSES = {
     CloseCode.FORBIDDEN: (NextStep.STOP, "not allowed, or removed by a moderator"),
     CloseCode.JOIN_TIMEOUT: (NextStep.JOIN_AGAIN, "connected, but no join in time"),
     CloseCode.REPLACED: (NextStep.STOP, "a newer connection of the same user took its place"),
+    CloseCode.ENDED: (NextStep.STOP, "a moderator ended the channel"),
     CloseCode.TOO_SLOW: (NextStep.JOIN_AGAIN, "the client reads too slowly"),
     CloseCode.RATE_LIMITED: (NextStep.JOIN_AGAIN_LATER, "too many requests in too short a time"),
     CloseCode.INTERNAL: (NextStep.JOIN_AGAIN, "an internal error of the gateway"),

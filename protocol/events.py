@@ -7,10 +7,10 @@ from attrs import frozen
 from protocol import limits
 from protocol.constraints import InvalidValueError, Range
 from protocol.declarations import Event, event
-from protocol.vocabulary import ChannelId, Count, Layers, ObjectId, Participant, Text, UserId, Username
+from protocol.vocabulary import ChannelId, Count, Layers, MemberLimit, ObjectId, Participant, Text, UserId, Username
 
 VoiceStateType = Literal["user_joined", "user_left", "user_updated"]
-LeaveReason = Literal["left", "disconnected", "timed_out", "replaced", "removed", "failed", "draining"]
+LeaveReason = Literal["left", "disconnected", "timed_out", "replaced", "removed", "ended", "failed", "draining"]
 ConsumerClosedReason = Literal["producer_closed", "user_left", "failed"]
 TransportState = Literal["connected", "disconnected", "failed", "closed"]
 ConnectionQuality = Literal["excellent", "good", "poor", "lost"]
@@ -97,6 +97,15 @@ class ConnectionQualityChanged(Event):
 
     user_id: UserId
     quality: ConnectionQuality
+
+
+@event("channel_state")
+@frozen
+class ChannelState(Event):
+    """What a moderator decided about the channel. ``max_members`` is None without a limit."""
+
+    locked: bool
+    max_members: MemberLimit | None = None
 
 
 @event("message")

@@ -31,6 +31,10 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024
 MAX_RECIPIENTS: Final = 1024
 MAX_LAYER: Final = 255
 MAX_PRIORITY: Final = 255
+# The longest time for which a moderator's decision outlives its cause: a month.
+MAX_MODERATION_SECONDS: Final = 30 * 24 * 3600
+# The largest limit of members that a moderator may set.
+MAX_MEMBERS_LIMIT: Final = 1_000_000
 
 # Limits of media objects.
 MAX_CODECS: Final = 128

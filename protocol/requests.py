@@ -45,7 +45,10 @@ class IceServer:
 
 @frozen
 class Joined(OkData):
-    """``ok`` of ``join``: the client's ids, and the list of the channel with itself in it, as of ``revision``."""
+    """``ok`` of ``join``: the client's ids, and the list of the channel with itself in it, as of ``revision``.
+
+    ``grants`` are those of the client's token, or those of everybody.
+    """
 
     session_id: ObjectId
     user_id: UserId
@@ -57,6 +60,7 @@ class Joined(OkData):
     ping_interval_ms: Count
     session_secret: SessionSecret = field(repr=False)
     epoch: Count
+    grants: tuple[Text, ...] = ()
 
 
 @request("join")

@@ -50,6 +50,8 @@ Recipients = Annotated[tuple[UserId, ...], Items(0, limits.MAX_RECIPIENTS)]
 Count = Annotated[int, Range(0, limits.MAX_REQUEST_ID)]
 Layer = Annotated[int, Range(0, limits.MAX_LAYER)]
 Priority = Annotated[int, Range(1, limits.MAX_PRIORITY)]
+KeptSeconds = Annotated[int, Range(1, limits.MAX_MODERATION_SECONDS)]
+MemberLimit = Annotated[int, Range(1, limits.MAX_MEMBERS_LIMIT)]
 Text = Annotated[str, Characters(0, 4096)]
 Instant = Annotated[
     str,
@@ -80,13 +82,17 @@ class ParticipantProducer:
 
 @frozen
 class Participant:
-    """A member of a channel. ``joined_at`` is ISO 8601 in UTC, with a ``Z``."""
+    """A member of a channel. ``joined_at`` is ISO 8601 in UTC, with a ``Z``.
+
+    ``muted_sources`` are those that a moderator muted. It is None if there are none.
+    """
 
     user_id: UserId
     username: Username
     joined_at: Instant
     metadata: dict[str, Any] = field(factory=dict)
     producers: tuple[ParticipantProducer, ...] = ()
+    muted_sources: tuple[Source, ...] | None = None
 
 
 @frozen(weakref_slot=False)

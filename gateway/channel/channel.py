@@ -6,6 +6,7 @@ new revision and its broadcast, and no cancellation can interrupt a removal.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import get_args
 
 import attrs
 import trio
@@ -14,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.channel.member import Member, Publication
 from gateway.channel.recent_speakers import RecentSpeakers
+from gateway.channel.rules import LostMembers, Rule, RuleName, is_lost_member, require_unlocked
 from gateway.config.config import DuplicateUsers
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
@@ -22,8 +24,15 @@ from gateway.ops.metrics import Metrics
 from protocol import limits
 from protocol.declarations import Event
 from protocol.errors import ErrorCode, RequestError
-from protocol.events import ActiveSpeakers, ConnectionQualityChanged, LeaveReason, VoiceState, VoiceStateType
-from protocol.vocabulary import Participant
+from protocol.events import (
+    ActiveSpeakers,
+    ChannelState,
+    ConnectionQualityChanged,
+    LeaveReason,
+    VoiceState,
+    VoiceStateType,
+)
+from protocol.vocabulary import Participant, Source
 
 Seat = tuple["Channel", Member]
 """A channel, and the member that a client is in it."""
@@ -40,6 +49,9 @@ class Channel:
     bandwidth first. ``plane`` is the number of the plane that carries the channel's media. ``epoch`` numbers the
     openings of the channel: it rises with each. ``duplicate_users`` says what happens to a client with the secret of
     the session that holds its user id: it replaces this session, or it is rejected as well.
+
+    Moderators decided about ``rules``, and about ``mutes``: the muted sources of each user. ``lost`` has the members
+    that a lock lets in again.
     """
 
     id: str
@@ -54,6 +66,9 @@ class Channel:
     speakers: tuple[str, ...] = ()
     recent_speakers: RecentSpeakers = field(factory=RecentSpeakers)
     duplicate_users: DuplicateUsers = "replace"
+    rules: dict[RuleName, Rule] = field(factory=dict)
+    mutes: dict[str, tuple[Source, ...]] = field(factory=dict)
+    lost: LostMembers = field(factory=lambda: LostMembers(1, 0.0))
     # The client that waits for the seat of each user id.
     _waiting: dict[str, Member] = field(factory=dict)
 
@@ -64,16 +79,19 @@ class Channel:
         """Be a member for as long as the block runs.
 
         First end an older session of the same user, and wait until it is gone. If several clients wait, the last one
-        gets the seat. Raises :exc:`RequestError` with ``conflict`` if the member may not have this seat, and with
-        ``limit_exceeded`` if the channel is full.
+        gets the seat. Raises :exc:`RequestError` with ``conflict`` if the member may not have this seat, with
+        ``limit_exceeded`` if the channel is full, and with ``locked`` if a moderator locked it.
         """
         # The block of the media is nested inside this one, so the media has closed when the member leaves the list. The
         # removal has no checkpoint: no cancellation can leave a member on the list after its media is gone.
         self.occupants += 1
         try:
+            takes_over = self._takes_over(member)
+            self._require_unlocked(member, takes_over)
             await self._wait_for_seat(member)
-            if len(self.members) >= self.max_members:
-                raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"the channel has {self.max_members} members already")
+            # The lock may have come in the meantime.
+            self._require_unlocked(member, takes_over)
+            self._require_room(takes_over)
             try:
                 self.admit(member, welcome)
                 yield member
@@ -86,17 +104,31 @@ class Channel:
         finally:
             self.occupants -= 1
 
+    def _takes_over(self, newcomer: Member) -> bool:
+        """Whether this client goes on for a listed session of its own."""
+        older = self.members.get(newcomer.user_id)
+        return older is not None and newcomer.may_take_over(older.secret)
+
+    def _require_unlocked(self, newcomer: Member, takes_over: bool) -> None:
+        require_unlocked(self.rules, newcomer, lambda: takes_over or is_lost_member(self.lost, newcomer))
+
+    def _require_room(self, takes_over: bool) -> None:
+        # Somebody who takes over makes the channel no larger, also if it has more members than the limit.
+        limit = None if takes_over else self.member_limit
+        most = self.max_members if limit is None else min(limit, self.max_members)
+        if len(self.members) >= most:
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"the channel has {most} members already")
+
     def _require_claim(self, newcomer: Member) -> None:
         # A listed user id belongs to the session that holds it, and a place in the queue to the client that waits
         # there. The holder comes first: a stranger that waits for its end must not keep the holder out.
         older, waiting = self.members.get(newcomer.user_id), self._waiting.get(newcomer.user_id)
-        if older is not None and self.duplicate_users == "reject":
+        if older is not None and (newcomer.rights.duplicates or self.duplicate_users) == "reject":
             raise RequestError(ErrorCode.CONFLICT, "this user id is in the channel already")
         for holder in (older, waiting):
             if holder is None:
                 continue
-            # The owner of a token has proven who it is.
-            if newcomer.knows_secret_of(holder) or newcomer.rights.user_id is not None:
+            if newcomer.may_take_over(holder.secret):
                 return
             if not holder.is_ending:
                 raise RequestError(
@@ -127,6 +159,7 @@ class Channel:
 
     def admit(self, member: Member, welcome: Welcome) -> None:
         """Add a member to the list, notify the others, and answer the member with the snapshot."""
+        member.participant = self._present(member)
         self.members[member.user_id] = member
         self.revision += 1
         self._broadcast_change("user_joined", member, but=member)
@@ -137,20 +170,28 @@ class Channel:
         member.connection.log.info("client joined", members=len(self.members))
 
     def update(self, member: Member) -> None:
-        """Copy the state of the member's producers into the list. All changes of one step make one change of the
-        list."""
+        """Copy the state of the member's producers, and its mutes, into the list. All changes of one step make one
+        change of the list."""
         member.forget_closed_publications()
-        entries = tuple(publication.entry for publication in member.publications.values())
-        if entries != member.participant.producers and self.members.get(member.user_id) is member:
-            member.participant = attrs.evolve(member.participant, producers=entries)
+        present = self._present(member)
+        if present != member.participant and self.members.get(member.user_id) is member:
+            member.participant = present
             self.revision += 1
             self._broadcast_change("user_updated", member)
+
+    def _present(self, member: Member) -> Participant:
+        """The member's entry in the list, as of now."""
+        entries = tuple(publication.entry for publication in member.publications.values())
+        return attrs.evolve(member.participant, producers=entries, muted_sources=self.mutes.get(member.user_id))
 
     def remove(self, member: Member) -> None:
         """Take a member off the list and notify the others. The member's media has closed before."""
         reason = member.leave_reason
         notified = self._take_off_list(member, reason)
-        seconds = member.seconds_since_end(trio.current_time())
+        now = trio.current_time()
+        if self.rules:
+            self.lost.add(member, reason, now)
+        seconds = member.seconds_since_end(now)
         self.metrics.left(reason)
         self.metrics.observe_leave(seconds)
         # Log last: the member must be off the list even if logging fails.
@@ -182,8 +223,58 @@ class Channel:
         clients = (self._waiting.get(user_id), self.members.get(user_id))
         expelled = [client.connection for client in clients if client is not None]
         for connection in expelled:
-            connection.end(end_reasons.REMOVED)
+            connection.end_guarded(end_reasons.REMOVED)
         return expelled
+
+    def end_members(self) -> int:
+        """End the session of everybody on behalf of a moderator, and every wait for a seat. Return their number."""
+        clients = [*self._waiting.values(), *self.members.values()]
+        # A session that leaves by its own request keeps its connection.
+        ending = [client.connection for client in clients if client.leaving_since is None]
+        for connection in ending:
+            connection.end_guarded(end_reasons.ENDED)
+        return len(ending)
+
+    def mute(self, user_id: str, source: Source) -> None:
+        """Pause a member's producers of one source, and those that it makes later. Raises :exc:`RequestError`."""
+        member = self.members.get(user_id)
+        if member is None:
+            raise RequestError(ErrorCode.NOT_FOUND, "no such participant")
+        muted = {*self.mutes.get(user_id, ()), source}
+        self.mutes[user_id] = tuple(name for name in get_args(Source) if name in muted)
+        if len(self.mutes) > self.max_members:  # Then somebody of them has left.
+            del self.mutes[next(absent for absent in self.mutes if absent not in self.members)]
+        for publication in list(member.publications.values()):
+            if publication.source == source and not publication.producer.closed:
+                # This runs for the moderator. An exception concerns the owner of the producer alone.
+                producer = publication.producer
+                producer.guard(producer.set_paused, True, trio.current_time())
+        self.update(member)
+
+    def unmute(self, user_id: str, source: Source) -> None:
+        """Let a user resume its producers of one source. Raises :exc:`RequestError` if it is not muted."""
+        muted = self.mutes.pop(user_id, ())
+        left = tuple(name for name in muted if name != source)
+        if left:
+            self.mutes[user_id] = left
+        if left == muted:
+            raise RequestError(ErrorCode.NOT_FOUND, "this source is not muted")
+        if (member := self.members.get(user_id)) is not None:
+            self.update(member)
+
+    def is_muted(self, user_id: str, source: Source) -> bool:
+        """Whether a moderator muted this source of a user."""
+        return source in self.mutes.get(user_id, ())
+
+    def set_rule(self, name: RuleName, rule: Rule | None) -> None:
+        """Set or end the lock or the limit, and tell the members if that changes anything for them."""
+        before = self.state
+        if rule is None:
+            self.rules.pop(name, None)
+        else:
+            self.rules[name] = rule
+        if self.state != before:
+            self.broadcast(self.state)
 
     # Looking things up.
 
@@ -199,12 +290,23 @@ class Channel:
         """The entries of the list, in the order of joining."""
         return tuple(member.participant for member in self.members.values())
 
+    @property
+    def member_limit(self) -> int | None:
+        """The number of members that a moderator allows."""
+        return self.rules["limit"].members if "limit" in self.rules else None
+
+    @property
+    def state(self) -> ChannelState:
+        """What moderators decided about the channel."""
+        return ChannelState("lock" in self.rules, self.member_limit)
+
     def present_state(self) -> list[Event]:
-        """The events that tell a member what the list does not have: the speakers, and bad connections."""
+        """The events that tell a member what the list does not have: the rules, the speakers, and bad connections."""
+        decided: list[Event] = [self.state] if self.rules else []
         speaking = tuple(user_id for user_id in self.speakers if user_id in self.members)
         state: list[Event] = [ActiveSpeakers(speaking)] if speaking else []
         bad = [member for member in self.members.values() if member.quality.announced != "excellent"]
-        return state + [ConnectionQualityChanged(member.user_id, member.quality.announced) for member in bad]
+        return decided + state + [ConnectionQualityChanged(member.user_id, member.quality.announced) for member in bad]
 
     # Notifying members.
 

@@ -1,18 +1,15 @@
 """All channels of a gateway. The first member opens a channel, and the last one closes it."""
 
-import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sized
 from contextlib import asynccontextmanager
 
-import trio
 from attrs import define, field
 from structlog.typing import FilteringBoundLogger
 
 from gateway.channel.channel import Channel, Welcome
 from gateway.channel.member import Member
-from gateway.channel.removals import Removals
+from gateway.channel.moderation import Moderation
 from gateway.config import Config
-from gateway.connection.accounts import site_of
 from gateway.ops.metrics import ChannelCounts, Metrics
 from protocol.errors import ErrorCode, RequestError
 
@@ -22,7 +19,8 @@ class Channels:
     """The open channels by id.
 
     This class only counts the ``connections``, the open ones. ``choose_plane`` returns the number of the plane for a
-    new channel's media. ``microseconds`` returns the time of day, in microseconds since 1970.
+    new channel's media. ``microseconds`` returns the time of day, in microseconds since 1970. ``moderation`` has what
+    moderators decided.
     """
 
     config: Config
@@ -34,10 +32,10 @@ class Channels:
     # The newest epoch of any channel.
     _epoch: int = 0
     _channels: dict[str, Channel] = field(factory=dict)
-    _removals: Removals = field(init=False)
+    moderation: Moderation = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._removals = Removals(self.config.max_removals)
+        self.moderation = Moderation(self.config, self.metrics, self.log, self._channels)
 
     def reconfigure(self, config: Config) -> None:
         """Use other settings for the channels that open from now on."""
@@ -54,28 +52,6 @@ class Channels:
         members = sum(len(channel.members) for channel in self._channels.values())
         return ChannelCounts(len(self.connections), len(self._channels), members)
 
-    def expel(self, channel_id: str, user_id: str, seconds: float | None = None) -> bool:
-        """End a user's session on behalf of a moderator (close code 4403). Return whether the channel had this user.
-
-        With ``seconds``, also keep the user id and the user's address out of this channel for this time, unless the
-        address is loopback.
-        """
-        channel = self._channels.get(channel_id)
-        expelled = () if channel is None else channel.expel(user_id)
-        if seconds is not None:
-            now = trio.current_time()
-            sites = {site_of(connection.remote) for connection in expelled}
-            for name in (user_id, *(site for site in sites if site is not None)):
-                self._removals.add(channel_id, name, now + seconds, now)
-        return bool(expelled)
-
-    def _require_welcome(self, channel_id: str, member: Member) -> None:
-        left = self._removals.seconds_left(channel_id, member.user_id, member.connection.remote, trio.current_time())
-        if left > 0:
-            raise RequestError(
-                ErrorCode.FORBIDDEN, f"a moderator removed this user; joining is possible again in {math.ceil(left)} s"
-            )
-
     @asynccontextmanager
     async def seat(self, channel_id: str, member: Member, welcome: Welcome) -> AsyncIterator[Channel]:
         """Be a member of a channel for as long as the block runs, as :meth:`Channel.seat` says.
@@ -83,7 +59,7 @@ class Channels:
         Raises :exc:`RequestError` as that method does, if there are too many channels, and with ``forbidden`` if a
         moderator keeps the user out for a time.
         """
-        self._require_welcome(channel_id, member)
+        self.moderation.require_welcome(channel_id, member)
         channel = self._open(channel_id)
         try:
             async with channel.seat(member, welcome):
@@ -91,6 +67,7 @@ class Channels:
         finally:
             if not channel.occupants:
                 del self._channels[channel_id]
+                self.moderation.channel_closed(channel)
                 channel.log.info("channel closed")
 
     def _open(self, channel_id: str) -> Channel:
@@ -110,6 +87,7 @@ class Channels:
                 epoch=self._epoch,
                 duplicate_users=self.config.duplicate_users,
             )
+            self.moderation.channel_opens(channel)
             self._channels[channel_id] = channel
             log.info("channel opened")
         return channel

@@ -62,9 +62,12 @@ class Member:
         """Whether the end of the session has begun. Then its secret neither resumes it nor guards its user id."""
         return self.connection.end_reason is not None or self.leaving_since is not None
 
-    def knows_secret_of(self, other: "Member") -> bool:
-        """Whether both have the same secret. The time of the comparison tells nothing about it."""
-        return hmac.compare_digest(self.secret, other.secret)
+    def may_take_over(self, secret: str) -> bool:
+        """Whether this client may go on for a session of its user that has this secret.
+
+        The owner of a token has proven who it is. The time of the comparison tells nothing about the secret.
+        """
+        return hmac.compare_digest(self.secret, secret) or self.rights.user_id is not None
 
     def leave(self) -> None:
         """Note the client's ``leave``. From now on the reason of this leave is ``left``, even if the connection

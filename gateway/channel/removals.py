@@ -1,13 +1,8 @@
 """Removals for a time: the users and addresses that a moderator keeps out of a channel for some seconds."""
 
-from typing import Final
-
 from attrs import define, field
 
 from gateway.connection.accounts import site_of
-
-MAX_SECONDS: Final = 30 * 24 * 3600
-"""The longest removal: a month."""
 
 
 @define(eq=False)

@@ -244,6 +244,10 @@ class Config:
     """Maximum number of members in one channel."""
     max_removals: int = _count(10_000)
     """Maximum number of users and addresses that are removed for a time. Past it, the first to end is forgotten."""
+    max_kept_rules: int = _count(10_000)
+    """Maximum number of locks and limits that outlive their channels. Past it, the first to end is forgotten."""
+    lost_member_seconds: float = field(default=600, validator=_between(0, _A_MONTH))
+    """Seconds for which a member that lost its session may come back into a locked channel."""
     max_producers: int = _of_media("max_producers", _COUNT)
     """Maximum number of streams that one session may send."""
     max_consumers: int = _of_media("max_consumers", _COUNT)

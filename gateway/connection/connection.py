@@ -125,6 +125,13 @@ class Connection:
         await trio.sleep_forever()
         raise AssertionError("unreachable")
 
+    def end_guarded(self, end_reason: EndReason) -> None:
+        """End the connection on behalf of somebody else, whom its exceptions do not concern."""
+        try:
+            self.end(end_reason)
+        except Exception as error:
+            self.fail(error)
+
     def fail(self, error: BaseException) -> str:
         """End the connection because code that ran for it raised ``error``. Return the log reference."""
         self.reference = self.reference or self.new_reference()

@@ -1,23 +1,21 @@
 """The HTTP routes besides the WebSocket: health, metrics, moderation, and the files of the web client."""
 
-import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-import trio
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.channel.removals import MAX_SECONDS
+from gateway.channel.channels import Channels
 from gateway.config import Config
+from gateway.http.moderation import moderation_routes
+from gateway.http.route import route
 from gateway.http.web_files import WebFiles
 from gateway.ops.metrics import CONTENT_TYPE, Metrics
 
@@ -41,28 +39,9 @@ _SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff",
 }
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
-_WHOLE_NUMBER: Final = re.compile("[0-9]{1,9}")
-_Answer = Callable[[Request], Response]
 
 
-class ListedChannel(Protocol):
-    """The part of a channel that moderators see."""
-
-    @property
-    def members(self) -> Sized: ...
-
-
-class ModeratedChannels(Protocol):
-    """The part of :class:`gateway.channel.channels.Channels` that moderators need."""
-
-    @property
-    def channels(self) -> Mapping[str, ListedChannel]: ...
-
-    def expel(self, channel_id: str, user_id: str, seconds: int | None = None) -> bool:
-        """End a member's session, and keep the member out for ``seconds``. Return whether there was such a member."""
-
-
-def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_ready: Callable[[], bool]) -> ASGIApp:
+def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Callable[[], bool]) -> ASGIApp:
     """Make the ASGI application of one gateway. ``is_ready`` tells whether it accepts new sessions.
 
     If the metrics have a port of their own, ``/metrics`` answers 404 here.
@@ -72,11 +51,11 @@ def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_r
         # A file of its own, since the page may have no inline script. The page asks only if its address has join=1.
         return JSONResponse({"kiosk": config.kiosk}, headers={"cache-control": "no-store"})
 
-    routes = [
+    routes: list[Route | Mount] = [
         *_health(is_ready),
         *([_metrics(metrics)] if config.metrics_port is None else []),
-        _route("/page.json", page_settings),
-        *_moderation(config.admin_token, channels),
+        route("/page.json", page_settings),
+        *moderation_routes(config.admin_token, channels),
         Mount("/", WebFiles(config.web_root or Path(__file__).parent.parent / "web" / "dist")),
     ]
     return _make_app(routes, config.hsts_seconds)
@@ -106,73 +85,14 @@ def _health(is_ready: Callable[[], bool]) -> list[Route]:
             headers={"cache-control": "no-store"},
         )
 
-    return [_route("/healthz", healthz), _route("/readyz", readyz)]
+    return [route("/healthz", healthz), route("/readyz", readyz)]
 
 
 def _metrics(metrics: Metrics) -> Route:
     def metrics_text(_: Request) -> Response:
         return Response(metrics.render(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
-    return _route("/metrics", metrics_text)
-
-
-def _moderation(admin_token: str | None, channels: ModeratedChannels) -> list[Route | Mount]:
-    """Return the moderation routes. Without a token to check, they all answer 404."""
-
-    def nothing(_: Request) -> Response:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
-
-    def list_channels(_: Request) -> Response:
-        listed = [{"channelId": name, "members": len(channel.members)} for name, channel in channels.channels.items()]
-        return JSONResponse({"channels": listed}, headers={"cache-control": "no-store"})
-
-    def remove_participant(request: Request) -> Response:
-        seconds = _seconds_untrusted(request.query_params.getlist("seconds"))
-        found = channels.expel(request.path_params["channel_id"], request.path_params["user_id"], seconds)
-        # A removal for a time has an effect also if the user has just left.
-        if not found and seconds is None:
-            raise HTTPException(HTTPStatus.NOT_FOUND, "no such participant")
-        return Response(status_code=HTTPStatus.NO_CONTENT)
-
-    if admin_token is None:
-        return [_route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
-    return [
-        _route("/api/channels", _require_token(admin_token, list_channels)),
-        _route(
-            "/api/channels/{channel_id}/participants/{user_id}",
-            _require_token(admin_token, remove_participant),
-            "DELETE",
-        ),
-    ]
-
-
-def _seconds_untrusted(given: Sequence[str]) -> int | None:
-    """Return the time in a query. None if it has none. Raises :exc:`HTTPException` for a bad one."""
-    if not given:
-        return None
-    if len(given) == 1 and _WHOLE_NUMBER.fullmatch(given[0]) and 1 <= int(given[0]) <= MAX_SECONDS:
-        return int(given[0])
-    raise HTTPException(HTTPStatus.BAD_REQUEST, f"seconds must be a whole number from 1 to {MAX_SECONDS}")
-
-
-def _route(path: str, answer: _Answer, *methods: str) -> Route:
-    async def endpoint(request: Request) -> Response:  # starlette would run a plain function in a thread
-        await trio.lowlevel.checkpoint()
-        return answer(request)
-
-    return Route(path, endpoint, methods=methods or None)
-
-
-def _require_token(admin_token: str, answer: _Answer) -> _Answer:
-    def guarded(request: Request) -> Response:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secrets.compare_digest(token.strip().encode(), admin_token.encode()):
-            raise HTTPException(
-                HTTPStatus.UNAUTHORIZED, "this needs the admin token", headers={"www-authenticate": "Bearer"}
-            )
-        return answer(request)
-
-    return guarded
+    return route("/metrics", metrics_text)
 
 
 def _with_headers(app: ASGIApp, added: Mapping[str, str]) -> ASGIApp:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import jwt
 
 from gateway.identity.keys import TokenKey
-from gateway.identity.rights import GRANTS, is_channel_pattern, is_user_id, unknown_grants
+from gateway.identity.rights import GRANTS, Duplicates, is_channel_pattern, is_user_id, unknown_grants
 
 LONGEST_LIFETIME: Final = 10 * 366 * 24 * 3600
 
@@ -25,6 +25,7 @@ def make_token(
     lifetime: float,
     audience: str | None = None,
     issuer: str | None = None,
+    duplicates: Duplicates | None = None,
 ) -> str:
     """Make a token that is valid for ``lifetime`` seconds from ``now``, in seconds since 1970.
 
@@ -34,7 +35,8 @@ def make_token(
     _check(user_id, channels, grants, lifetime)
     claims: dict[str, Any] = {"sub": user_id, "channel": channels, "can": grants}
     claims |= {"iat": int(now), "exp": int(now + lifetime)}
-    claims |= {name: value for name, value in (("aud", audience), ("iss", issuer)) if value is not None}
+    optional = {"aud": audience, "iss": issuer, "duplicates": duplicates}
+    claims |= {name: value for name, value in optional.items() if value is not None}
     headers = {} if key.kid is None else {"kid": key.kid}
     return jwt.encode(claims, key.signing, algorithm=key.algorithm, headers=headers)
 

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 from attrs import frozen
 
@@ -28,6 +28,9 @@ GRANTS: Final = (
 USUAL_GRANTS: Final = (PUBLISH, SUBSCRIBE, MESSAGE, WATCH)
 """The grants of everybody where the gateway asks for no token."""
 
+Duplicates = Literal["replace", "reject"]
+"""What becomes of a listed session when a client joins with its user id: it is replaced, or the client is rejected."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
 
 
@@ -49,13 +52,20 @@ class Rights:
 
     ``user_id`` is the proven user id, or None if the client may choose one. ``channels`` holds channel ids, and
     patterns that end in ``*``. ``grants`` is a part of :data:`GRANTS`. The grants count until ``expires``, in seconds
-    since 1970.
+    since 1970. ``duplicates`` says whether the client may replace a listed session of its own user id, or None if the
+    gateway decides.
     """
 
     user_id: str | None = None
     channels: tuple[str, ...] = ()
     grants: frozenset[str] = frozenset()
     expires: float = math.inf
+    duplicates: Duplicates | None = None
+
+    @property
+    def listed_grants(self) -> tuple[str, ...]:
+        """The grants in the order of :data:`GRANTS`."""
+        return tuple(grant for grant in GRANTS if grant in self.grants)
 
     def may_enter(self, channel_id: str) -> bool:
         """Whether the client may join this channel."""
@@ -67,7 +77,7 @@ class Rights:
         ``publish`` asks for the right to publish anything. Raises :exc:`RequestError` with ``forbidden``.
         """
         if now >= self.expires:
-            raise RequestError(ErrorCode.FORBIDDEN, "the token has expired; leave, and join with a new one")
+            raise RequestError(ErrorCode.FORBIDDEN, "the token has expired; renew it, or join with a new one")
         if not any(_covers(own, grant) for own in self.grants):
             raise RequestError(ErrorCode.FORBIDDEN, f"the token does not grant {grant}")
 

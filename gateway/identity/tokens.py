@@ -1,12 +1,12 @@
 """Tokens: JSON Web Tokens (RFC 7519) that name a user and grant rights. PyJWT checks their signatures."""
 
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 import jwt
 from attrs import frozen
 
 from gateway.identity.keys import TokenKey
-from gateway.identity.rights import GRANTS, Rights, is_channel_pattern, is_user_id
+from gateway.identity.rights import GRANTS, Duplicates, Rights, is_channel_pattern, is_user_id
 
 MAX_CHANNELS: Final = 100
 _LATEST: Final = 2**53 - 1
@@ -93,7 +93,16 @@ class Tokens:
         if not all(map(is_channel_pattern, channels)):
             raise TokenRefused("the token's channel is no channel id, and no pattern with one * at its end")
         # Grants that this version does not know grant nothing.
-        return Rights(user_id, channels, frozenset(grants) & frozenset(GRANTS), expires)
+        known = frozenset(grants) & frozenset(GRANTS)
+        return Rights(user_id, channels, known, expires, _duplicates(claims))
+
+
+def _duplicates(claims: dict[str, Any]) -> Duplicates | None:
+    given = claims.get("duplicates")
+    # A text that was meant to restrict must not be ignored.
+    if given not in (None, *get_args(Duplicates)):
+        raise TokenRefused("the token's duplicates is neither replace nor reject")
+    return cast("Duplicates | None", given)
 
 
 def _time(claims: dict[str, Any], name: str) -> float:

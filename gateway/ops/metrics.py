@@ -5,7 +5,7 @@ which could drift. It keeps the counters: the code in which an event happens cal
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol, get_args
+from typing import Final, Literal, Protocol, get_args
 
 from attrs import frozen
 from prometheus_client import (
@@ -27,6 +27,7 @@ from protocol.events import LeaveReason
 from sfu.dataplane.values import PlaneTotals
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+ModeratorAction = Literal["remove", "mute", "unmute", "lock", "unlock", "limit", "end_limit", "end"]
 _LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW_STEP_BUCKETS: Final = (0.2, 0.5, 1, 2, 5, 10)
 
@@ -108,6 +109,9 @@ class Metrics:
         self._errors = self._counter(
             "sfu_request_errors", "Requests answered with an error, by code.", "code", ErrorCode
         )
+        self._moderations = self._counter(
+            "sfu_moderations", "Decisions of moderators, by action.", "action", get_args(ModeratorAction)
+        )
         self._session_errors = Counter(
             "sfu_session_errors", "Sessions that an exception of the gateway's own code ended.", registry=self.registry
         )
@@ -167,6 +171,10 @@ class Metrics:
     def request_error(self, code: str) -> None:
         """Count a request that was answered with an error, by its code."""
         self._errors.labels(str(code)).inc()
+
+    def moderated(self, action: ModeratorAction) -> None:
+        """Count a decision of a moderator."""
+        self._moderations.labels(action).inc()
 
     def session_error(self) -> None:
         """Count a session that an exception of the gateway's own code ended."""

@@ -37,5 +37,24 @@ def check_identity(gateway: Gateway, join: Join) -> Rights:
     return rights
 
 
+def check_renewal(gateway: Gateway, present: Rights, channel_id: str, token: str) -> Rights:
+    """Check a token that a member of this channel gives in the place of its present one. Return the new rights.
+
+    Raises :exc:`RequestError`: ``conflict`` if the gateway asks for no token of a user, ``unauthenticated`` for a wrong
+    token, and ``forbidden`` for one of another user or another channel.
+    """
+    if gateway.tokens is None:
+        raise RequestError(ErrorCode.CONFLICT, "this gateway asks for no token that could be renewed")
+    try:
+        rights = gateway.tokens.read_untrusted(token, gateway.utc_now().timestamp())
+    except TokenRefused as refused:
+        raise RequestError(ErrorCode.UNAUTHENTICATED, str(refused), "data.token") from refused
+    if rights.user_id != present.user_id:
+        raise RequestError(ErrorCode.FORBIDDEN, "the token is for another user", "data.token")
+    if not rights.may_enter(channel_id):
+        raise RequestError(ErrorCode.FORBIDDEN, "the token does not allow this channel", "data.token")
+    return rights
+
+
 def _is_secret(expected: str | None, given: str | None) -> bool:
     return expected is None or hmac.compare_digest(expected.encode(), (given or "").encode())

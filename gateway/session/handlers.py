@@ -13,13 +13,25 @@ import sfu
 import sfu.parameters
 from gateway.channel.member import Publication
 from gateway.connection.outbox import Frame
-from gateway.identity.rights import MESSAGE, PUBLISH, SUBSCRIBE
+from gateway.identity.rights import MESSAGE, MODERATE, PUBLISH, SUBSCRIBE
 from gateway.media_objects import convert, parameters_of, request_errors
+from gateway.session.admission import check_renewal
 from gateway.session.session import Session
 from gateway.session.statistics import session_stats
 from protocol.declarations import OK_DATA, OkData, RequestData
 from protocol.errors import ErrorCode, RequestError
 from protocol.events import MessageReceived
+from protocol.moderation import (
+    EndChannel,
+    LimitMembers,
+    LockChannel,
+    Mute,
+    RemoveParticipant,
+    RenewToken,
+    TokenRenewed,
+    UnlockChannel,
+    Unmute,
+)
 from protocol.requests import (
     Close,
     ConnectTransport,
@@ -127,9 +139,10 @@ def produce(session: Session, data: Produce) -> Produced:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.rtp_parameters, sfu.parameters.RtpParameters)
     session.spend_broadcast()
+    paused = data.paused or session.channel.is_muted(session.member.user_id, data.source)
     with request_errors("rtpParameters"):
         producer = session.peer.produce(
-            data.transport_id, data.kind, parameters, paused=data.paused, screen=data.source == "screen"
+            data.transport_id, data.kind, parameters, paused=paused, screen=data.source == "screen"
         )
     session.member.publications[producer.id] = Publication(producer, data.source)
     session.channel.update(session.member)
@@ -178,6 +191,8 @@ def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done
     with request_errors():
         if data.producer_id is not None:
             session.require_own("producers", data.producer_id)
+            if not paused:
+                _require_not_muted(session, data.producer_id)
             session.spend_broadcast()
             session.peer.set_producer_paused(data.producer_id, paused)
             session.channel.update(session.member)
@@ -185,6 +200,12 @@ def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done
             session.require_own("consumers", data.consumer_id)
             session.peer.set_consumer_paused(data.consumer_id, paused)
     return Done()
+
+
+def _require_not_muted(session: Session, producer_id: str) -> None:
+    publication = session.member.publications.get(producer_id)
+    if publication is not None and session.channel.is_muted(session.member.user_id, publication.source):
+        raise RequestError(ErrorCode.FORBIDDEN, f"a moderator muted your {publication.source}")
 
 
 @handler(needs=None)
@@ -248,3 +269,65 @@ def ping(session: Session, data: Ping) -> Done:
 @handler(needs=None)
 def stats(session: Session, data: GetStats) -> Stats:
     return session_stats(session.peer, session.member)
+
+
+@handler(needs=None)
+def renew_token(session: Session, data: RenewToken) -> TokenRenewed:
+    """Give the client the rights of a newer token. It needs no grant, because an expired token grants nothing."""
+    rights = check_renewal(session.gateway, session.member.rights, session.channel.id, data.token)
+    session.member.rights = rights
+    return TokenRenewed(rights.listed_grants)
+
+
+# Requests of moderators. :mod:`gateway.channel.moderation` serves them, and the same decisions over HTTP.
+
+
+@handler(needs=MODERATE)
+def remove_participant(session: Session, data: RemoveParticipant) -> Done:
+    session.spend_broadcast()
+    session.moderation.remove(session.channel.id, data.user_id, data.seconds, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def mute(session: Session, data: Mute) -> Done:
+    session.spend_broadcast()
+    session.moderation.mute(session.channel.id, data.user_id, data.source, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def unmute(session: Session, data: Unmute) -> Done:
+    session.spend_broadcast()
+    session.moderation.unmute(session.channel.id, data.user_id, data.source, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def lock_channel(session: Session, data: LockChannel) -> Done:
+    session.spend_broadcast()
+    session.moderation.lock(session.channel.id, data.seconds, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def unlock_channel(session: Session, data: UnlockChannel) -> Done:
+    session.spend_broadcast()
+    session.moderation.unlock(session.channel.id, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def limit_members(session: Session, data: LimitMembers) -> Done:
+    session.spend_broadcast()
+    if data.max_members is None:
+        session.moderation.end_limit(session.channel.id, by=session.member.user_id)
+    else:
+        session.moderation.limit(session.channel.id, data.max_members, data.seconds, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def end_channel(session: Session, data: EndChannel) -> Done:
+    session.moderation.end(session.channel.id, by=session.member.user_id)
+    return Done()

@@ -141,6 +141,7 @@ async def take_seat(gateway: Gateway, connection: Connection, request: AdmittedJ
             ping_interval_ms=round(gateway.config.ping_interval * 1000),
             session_secret=member.secret,
             epoch=channel.epoch,
+            grants=rights.listed_grants,
         )
         connection.respond(Ok(request.id, data))
 

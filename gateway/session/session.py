@@ -8,6 +8,7 @@ from attrs import frozen
 import sfu
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
+from gateway.channel.moderation import Moderation
 from gateway.gateway import Gateway
 from protocol.errors import ErrorCode, RequestError
 
@@ -22,6 +23,11 @@ class Session:
     channel: Channel
     member: Member
     peer: sfu.Peer
+
+    @property
+    def moderation(self) -> Moderation:
+        """The decisions of moderators."""
+        return self.gateway.channels.moderation
 
     def require_own(self, table: ObjectTable, object_id: str) -> None:
         """Check that an object is the client's own. Raises ``forbidden`` for another member's object, else

@@ -3,6 +3,7 @@
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from gateway.channel.moderation import ADMIN
 from gateway.channel.removals import Removals
 from tests.session.memory_gateway import RawClient, Rig, open_rig
 
@@ -18,7 +19,7 @@ async def refusal(rig: Rig, user: str, channel: str = "lobby") -> str:
 
 
 async def remove(rig: Rig, client: RawClient, user: str, seconds: float | None) -> None:
-    assert rig.gateway.channels.expel("lobby", user, seconds)
+    rig.gateway.channels.moderation.remove("lobby", user, seconds, by=ADMIN)
     assert await client.wait_closed() == 4403
     await wait_all_tasks_blocked()
 
@@ -91,7 +92,7 @@ async def test_the_newest_address_of_a_resumed_session_is_the_removed_one(autoju
 
 async def test_a_user_who_has_just_left_can_be_kept_out(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
-        assert not rig.gateway.channels.expel("lobby", "ada", 60)
+        rig.gateway.channels.moderation.remove("lobby", "ada", 60, by=ADMIN)
         await refusal(rig, "ada")
         await rig.joined("ben")
 

@@ -7,10 +7,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
+from gateway.channel.moderation import ADMIN
 from gateway.config import Config
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.ops.metrics import Metrics
+from protocol.errors import RequestError
 from protocol.vocabulary import Participant
 from tests.session.memory_gateway import RawClient, Rig, capture_logs, open_rig, send_transport
 from tools.harness.client import secret_of
@@ -174,7 +176,7 @@ async def test_a_moderator_can_also_remove_a_user_who_waits_for_a_seat(autojump_
         waiter = await rig.connect()
         await ask_to_join(waiter)
         await wait_all_tasks_blocked()
-        assert rig.gateway.channels.expel("lobby", "ada")
+        rig.gateway.channels.moderation.remove("lobby", "ada", by=ADMIN)
         assert await waiter.wait_closed() == 4403
         assert await older.wait_closed() == 4409
         await wait_all_tasks_blocked()
@@ -184,8 +186,10 @@ async def test_a_moderator_can_also_remove_a_user_who_waits_for_a_seat(autojump_
 async def test_removing_an_absent_user_fails(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         await rig.joined("ada")
-        assert not rig.gateway.channels.expel("lobby", "ben")
-        assert not rig.gateway.channels.expel("cellar", "ada")
+        with pytest.raises(RequestError, match="no such participant"):
+            rig.gateway.channels.moderation.remove("lobby", "ben", by=ADMIN)
+        with pytest.raises(RequestError, match="no such participant"):
+            rig.gateway.channels.moderation.remove("cellar", "ada", by=ADMIN)
 
 
 async def test_the_same_user_may_be_in_two_channels(autojump_clock: MockClock) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import main
+from gateway.cli import app, main
 from gateway.config import Config
 from gateway.identity.keys import load_keys
+from gateway.identity.rights import GRANTS
 from gateway.identity.tokens import Tokens
 from tests.identity.made_up_keys import OTHER_SECRET, SECRET, private_pem, public_pem, write_key
 
@@ -48,6 +49,21 @@ def test_a_token_without_can_does_not_moderate(capsys: pytest.CaptureFixture[str
     assert run("--token-keys", key, *ANNA) == 0
     rights = Tokens(load_keys([key])).read_untrusted(capsys.readouterr().out.strip(), time.time())
     assert rights.grants == {"publish", "subscribe", "message", "watch"}
+
+
+def test_a_token_may_say_that_it_takes_no_listed_seat(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    key = write_key(tmp_path, "k1", SECRET)
+    for arguments, duplicates in (((), None), (("--duplicates", "reject"), "reject")):
+        assert run("--token-keys", key, *ANNA, *arguments) == 0
+        rights = Tokens(load_keys([key])).read_untrusted(capsys.readouterr().out.strip(), time.time())
+        assert rights.duplicates == duplicates
+
+
+def test_the_help_lists_every_grant(capsys: pytest.CaptureFixture[str]) -> None:
+    app(["token", "--help"], result_action="return_value")
+    shown = " ".join(capsys.readouterr().out.split())
+    for grant in GRANTS:
+        assert grant in shown
 
 
 def test_kid_chooses_among_several_keys(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ async def test_a_request_of_an_unknown_type_is_refused(autojump_clock: MockClock
         ("set_priority", {"consumerId": "c", "priority": 2}),
         ("message", {"data": 1}),
         ("stats", {}),
+        ("renew_token", {"token": "t"}),
+        ("remove_participant", {"userId": "ben"}),
+        ("mute", {"userId": "ben", "source": "camera"}),
+        ("unmute", {"userId": "ben", "source": "camera"}),
+        ("lock_channel", {}),
+        ("unlock_channel", {}),
+        ("limit_members", {"maxMembers": 5}),
+        ("end_channel", {}),
     ],
 )
 async def test_requests_that_need_a_channel_are_refused_without_one(

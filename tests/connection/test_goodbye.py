@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
+from gateway.channel.moderation import ADMIN
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
@@ -68,7 +69,7 @@ async def test_queued_messages_are_sent_before_the_reason(autojump_clock: MockCl
         ada, ben = await rig.joined("ada", "ben")
         await ben.request("message", data="last words")
         await ben.next()
-        rig.gateway.channels.expel("lobby", "ada")
+        rig.gateway.channels.moderation.remove("lobby", "ada", by=ADMIN)
         await ada.wait_closed()
         assert [frame["type"] for frame in ada.frames] == ["message", "closing"]
 
@@ -83,7 +84,7 @@ async def test_a_client_that_does_not_read_costs_one_second_and_gets_no_goodbye(
         for number in range(5):
             await ben.ok("message", data=number)
         begun = trio.current_time()
-        assert rig.gateway.channels.expel("lobby", "stuck")
+        rig.gateway.channels.moderation.remove("lobby", "stuck", by=ADMIN)
         left = (await ben.voice_state("user_left"))["reason"]
         assert left == "removed"
         assert trio.current_time() == begun  # the others do not wait for the goodbye

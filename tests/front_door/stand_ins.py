@@ -1,36 +1,12 @@
-"""Replacements for the parts behind the front door that a test does not need."""
+"""The channels of a gateway without a gateway, for tests that need none."""
 
-import threading
-from collections.abc import Mapping
-from types import MappingProxyType
+import structlog
 
-from attrs import define, field, frozen
-
-
-@frozen
-class Room:
-    """A channel with members."""
-
-    members: dict[str, object]
+from gateway.channel.channels import Channels
+from gateway.config import Config
+from gateway.ops.metrics import Metrics
 
 
-@define
-class Rooms:
-    """Channels by id. ``threads`` records the threads that asked for a removal, and ``seconds`` for how long."""
-
-    by_id: dict[str, list[str]] = field(factory=dict)
-    threads: set[int] = field(factory=set)
-    seconds: list[int | None] = field(factory=list)
-
-    @property
-    def channels(self) -> Mapping[str, Room]:
-        return MappingProxyType({name: Room(dict.fromkeys(members)) for name, members in self.by_id.items()})
-
-    def expel(self, channel_id: str, user_id: str, seconds: int | None = None) -> bool:
-        self.threads.add(threading.get_ident())
-        self.seconds.append(seconds)
-        members = self.by_id.get(channel_id, [])
-        if user_id not in members:
-            return False
-        members.remove(user_id)
-        return True
+def no_channels() -> Channels:
+    """The channels of a gateway in which nobody has joined."""
+    return Channels(Config(), Metrics(), structlog.get_logger(), (), lambda: 0, lambda: 0)

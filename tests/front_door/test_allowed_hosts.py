@@ -8,7 +8,7 @@ from gateway.config import Config
 from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
 from tests.front_door.memory_front_door import Door, request, upgrade
-from tests.front_door.stand_ins import Rooms
+from tests.front_door.stand_ins import no_channels
 from tests.front_door.test_http_refusals import happened
 
 SAFE = [
@@ -52,7 +52,7 @@ BAD = [
 
 def make_door(**settings: Any) -> Door:
     config = Config(**settings)
-    return Door(config, make_app(config, Metrics(), Rooms(), lambda: True))
+    return Door(config, make_app(config, Metrics(), no_channels(), lambda: True))
 
 
 async def test_a_page_that_gives_its_own_name_the_gateways_address_reaches_nothing() -> None:

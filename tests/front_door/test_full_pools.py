@@ -15,7 +15,7 @@ from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
 from gateway.server import open_server
 from tests.front_door.memory_front_door import Door, connect_tcp, parse, read_all, request, upgrade
-from tests.front_door.stand_ins import Rooms
+from tests.front_door.stand_ins import no_channels
 from tests.front_door.test_http_refusals import happened
 
 MANY = 1000
@@ -24,7 +24,7 @@ MANY = 1000
 def make_door(config: Config) -> Door:
     """Make a front door with the routes of a gateway."""
     door = Door(config)
-    door.front._app = make_app(config, Metrics(), Rooms(), lambda: door.front.is_ready)
+    door.front._app = make_app(config, Metrics(), no_channels(), lambda: door.front.is_ready)
     return door
 
 

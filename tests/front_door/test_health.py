@@ -17,7 +17,7 @@ from protocol.events import LeaveReason
 from sfu.dataplane.interface import DropReason
 from sfu.dataplane.values import PlaneTotals
 from tests.front_door.memory_front_door import Clients, Door, request, upgrade
-from tests.front_door.stand_ins import Rooms
+from tests.front_door.stand_ins import no_channels
 
 
 class Channels:
@@ -184,7 +184,7 @@ def test_two_gateways_in_one_process_count_separately() -> None:
 async def test_metrics_are_prometheus_text_with_the_process_in_it() -> None:
     metrics = Metrics()
     metrics.watch(Channels(), Router())
-    door = Door(app=make_app(Config(), metrics, Rooms(), lambda: True), metrics=metrics)
+    door = Door(app=make_app(Config(), metrics, no_channels(), lambda: True), metrics=metrics)
     answer = await door.ask(request("/metrics"))
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
@@ -216,7 +216,7 @@ def occupied(door: Door) -> Iterator[None]:
 
 async def test_the_gateway_is_always_alive_and_ready_while_it_accepts_clients() -> None:
     door = Door(
-        Config(max_connections=1), make_app(Config(), Metrics(), Rooms(), lambda: door.front.is_ready), Clients()
+        Config(max_connections=1), make_app(Config(), Metrics(), no_channels(), lambda: door.front.is_ready), Clients()
     )
     assert (await door.ask(request("/readyz"))).status == 200
     with occupied(door):
@@ -231,7 +231,7 @@ async def test_the_gateway_is_always_alive_and_ready_while_it_accepts_clients() 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 async def test_health_can_only_be_read(path: str) -> None:
     metrics = Metrics()
-    door = Door(app=make_app(Config(), metrics, Rooms(), lambda: True))
+    door = Door(app=make_app(Config(), metrics, no_channels(), lambda: True))
     assert (await door.ask(request(path, "HEAD"), "HEAD")).status == 200
     answer = await door.ask(request(path, "PUT", {"Content-Length": "0"}))
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")

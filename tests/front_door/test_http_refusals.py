@@ -15,7 +15,7 @@ from gateway.ops.metrics import Metrics
 from gateway.server import open_server
 from protocol.limits import SUBPROTOCOL
 from tests.front_door.memory_front_door import Clients, Door, connect_tcp, drip, parse, read_all, request, upgrade
-from tests.front_door.stand_ins import Rooms
+from tests.front_door.stand_ins import no_channels
 
 Cause = Callable[[Door], Awaitable[Any]]
 HEAD = Config().max_request_head_bytes
@@ -137,7 +137,7 @@ async def test_a_full_gateway_is_logged_with_the_setting_of_the_limit(
 
 async def test_a_missing_admin_token_is_logged_without_the_sent_token(log: list[EventDict]) -> None:
     config, metrics = Config(admin_token="open sesame"), Metrics()
-    door = Door(config, make_app(config, metrics, Rooms(), lambda: True), metrics=metrics)
+    door = Door(config, make_app(config, metrics, no_channels(), lambda: True), metrics=metrics)
     assert (await door.ask(request("/api/channels", headers={"Authorization": "Bearer abracadabra"}))).status == 401
     (line,) = refused(log)
     assert (line["reason"], line["status"]) == ("unauthorized", 401)

@@ -1,103 +1,210 @@
-"""The HTTP interface for moderators."""
+"""The HTTP interface for moderators, before a whole gateway."""
 
-import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.config import Config
 from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
-from tests.front_door.memory_front_door import Door, request
-from tests.front_door.stand_ins import Rooms
+from tests.front_door.memory_front_door import Answer, Door, request
+from tests.front_door.stand_ins import no_channels
+from tests.session.memory_gateway import RawClient, Rig, microphone, open_rig, send_transport
 
 ADMIN = {"Authorization": "Bearer open-sesame"}
+KITCHEN = "/api/channels/kitchen"
 
 
-@pytest.fixture
-def rooms() -> Rooms:
-    return Rooms({"kitchen": ["alice", "bob"], "a:b.c": ["carol"]})
+@asynccontextmanager
+async def house() -> AsyncIterator[tuple[Rig, Door, RawClient, RawClient]]:
+    """A gateway, its door, and Alice and Bob in the kitchen."""
+    async with open_rig(admin_token="open-sesame") as rig:
+        alice, bob = await rig.joined("alice", "bob", channel="kitchen")
+        yield rig, Door(app=make_app(rig.gateway.config, Metrics(), rig.gateway.channels, lambda: True)), alice, bob
 
 
-@pytest.fixture
-def door(rooms: Rooms) -> Door:
-    return Door(app=make_app(Config(admin_token="open-sesame"), Metrics(), rooms, lambda: True))
+async def ask(door: Door, method: str, path: str) -> Answer:
+    return await door.ask(request(path, method, ADMIN))
 
 
-async def test_channels_are_listed_with_their_number_of_members(door: Door) -> None:
-    answer = await door.ask(request("/api/channels", headers=ADMIN))
-    assert answer.status == 200
-    assert answer.json == {"channels": [{"channelId": "kitchen", "members": 2}, {"channelId": "a:b.c", "members": 1}]}
-    assert answer.headers["cache-control"] == "no-store"
+async def test_channels_are_listed_with_their_members_and_rules(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, _alice, _bob):
+        await rig.joined("carol", channel="a:b.c")
+        for path in ("lock", "limit?members=9"):
+            assert (await ask(door, "PUT", f"{KITCHEN}/{path}")).status == 204
+        answer = await ask(door, "GET", "/api/channels")
+        assert answer.status == 200
+        assert answer.json == {
+            "channels": [
+                {"channelId": "kitchen", "members": 2, "locked": True, "maxMembers": 9},
+                {"channelId": "a:b.c", "members": 1, "locked": False},
+            ]
+        }
+        assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("channel", ["a:b.c", "a%3Ab.c"])
-async def test_a_participant_is_removed(door: Door, rooms: Rooms, channel: str) -> None:
-    answer = await door.ask(request(f"/api/channels/{channel}/participants/carol", "DELETE", ADMIN))
-    assert (answer.status, answer.body) == (204, b"")
-    assert rooms.by_id["a:b.c"] == []
+async def test_a_participant_is_removed(autojump_clock: MockClock, channel: str) -> None:
+    async with house() as (rig, door, _alice, _bob):
+        (carol,) = await rig.joined("carol", channel="a:b.c")
+        answer = await ask(door, "DELETE", f"/api/channels/{channel}/participants/carol")
+        assert (answer.status, answer.body) == (204, b"")
+        assert await carol.wait_closed() == 4403
 
 
-async def test_a_participant_is_removed_for_a_time(door: Door, rooms: Rooms) -> None:
-    for query in ("", "?seconds=1", "?seconds=2592000"):
-        rooms.by_id["kitchen"] = ["alice"]
-        answer = await door.ask(request(f"/api/channels/kitchen/participants/alice{query}", "DELETE", ADMIN))
-        assert (answer.status, rooms.by_id["kitchen"]) == (204, [])
-    assert rooms.seconds == [None, 1, 2592000]
+async def test_a_participant_is_removed_for_a_time(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, alice, _bob):
+        assert (await ask(door, "DELETE", f"{KITCHEN}/participants/alice?seconds=60")).status == 204
+        assert await alice.wait_closed() == 4403
+        again = await rig.connect()
+        assert await again.error("join", channelId="kitchen", username="A", userId="alice") == "forbidden"
+        await trio.sleep(60)
+        await again.close()
+        await (await rig.connect()).join("alice", "kitchen")
 
 
-async def test_an_absent_user_can_be_kept_out_for_a_time(door: Door, rooms: Rooms) -> None:
-    answer = await door.ask(request("/api/channels/nowhere/participants/eve?seconds=60", "DELETE", ADMIN))
-    assert (answer.status, rooms.seconds) == (204, [60])
+async def test_an_absent_user_can_be_kept_out_for_a_time(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, _alice, _bob):
+        assert (await ask(door, "DELETE", "/api/channels/nowhere/participants/eve?seconds=2592000")).status == 204
+        eve = await rig.connect()
+        assert await eve.error("join", channelId="nowhere", username="E", userId="eve") == "forbidden"
+
+
+BAD_NUMBERS = ["", "0", "-1", "1.5", "2592001", "x", "%D9%A1"]
+
+
+@pytest.mark.parametrize("number", BAD_NUMBERS)
+@pytest.mark.parametrize(("method", "path"), [("DELETE", f"{KITCHEN}/participants/alice"), ("PUT", f"{KITCHEN}/lock")])
+async def test_a_bad_time_changes_nothing(autojump_clock: MockClock, method: str, path: str, number: str) -> None:
+    async with house() as (rig, door, alice, _bob):
+        for query in (f"seconds={number}", f"seconds={number}&seconds=5"):
+            answer = await ask(door, method, f"{path}?{query}")
+            assert (answer.status, answer.text) == (400, "seconds must be a whole number from 1 to 2592000")
+        assert await alice.ok("ping") == {}
+        assert not rig.gateway.channels.channels["kitchen"].rules
+
+
+@pytest.mark.parametrize("query", ["", "?members=0", "?members=x", "?members=1000001", "?members=1&members=2"])
+async def test_a_bad_limit_changes_nothing(autojump_clock: MockClock, query: str) -> None:
+    async with house() as (rig, door, _alice, _bob):
+        answer = await ask(door, "PUT", f"{KITCHEN}/limit{query}")
+        assert answer.status == 400
+        assert answer.text.startswith("members ")
+        assert not rig.gateway.channels.channels["kitchen"].rules
+
+
+async def test_a_source_is_muted_and_unmuted(autojump_clock: MockClock) -> None:
+    async with house() as (_rig, door, alice, bob):
+        voice = await microphone(alice, await send_transport(alice))
+        await bob.take_all()
+        path = f"{KITCHEN}/participants/alice/mutes/microphone"
+        assert (await ask(door, "PUT", path)).status == 204
+        entry = (await bob.voice_state("user_updated"))["participant"]
+        assert (entry["mutedSources"], entry["producers"][0]["paused"]) == (["microphone"], True)
+        assert await alice.error("resume", producerId=voice) == "forbidden"
+        assert (await ask(door, "DELETE", path)).status == 204
+        await alice.ok("resume", producerId=voice)
+
+
+async def test_a_channel_is_locked_limited_and_opened_again(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, alice, _bob):
+        for path, state, code in (
+            ("lock", {"locked": True}, "locked"),
+            ("limit?members=2", {"locked": False, "maxMembers": 2}, "limit_exceeded"),
+        ):
+            assert (await ask(door, "PUT", f"{KITCHEN}/{path}")).status == 204
+            assert await alice.event("channel_state") == state
+            eve = await rig.connect()
+            assert await eve.error("join", channelId="kitchen", username="E") == code
+            assert (await ask(door, "DELETE", f"{KITCHEN}/{path.partition('?')[0]}")).status == 204
+            assert await alice.event("channel_state") == {"locked": False}
+
+
+async def test_a_channel_that_is_not_open_is_locked_for_a_time(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, _alice, _bob):
+        assert (await ask(door, "PUT", "/api/channels/attic/lock")).status == 404
+        assert (await ask(door, "PUT", "/api/channels/attic/lock?seconds=60")).status == 204
+        eve = await rig.connect()
+        assert await eve.error("join", channelId="attic", username="E") == "locked"
+        assert (await ask(door, "DELETE", "/api/channels/attic/lock")).status == 204
+        assert (await ask(door, "DELETE", "/api/channels/attic/lock")).status == 404
+        await eve.ok("join", channelId="attic", username="E")
+
+
+async def test_a_channel_is_ended(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, alice, bob):
+        assert (await ask(door, "DELETE", KITCHEN)).status == 204
+        assert [await client.wait_closed() for client in (alice, bob)] == [4410, 4410]
+        await wait_all_tasks_blocked()
+        rig.assert_empty()
+        assert (await ask(door, "DELETE", KITCHEN)).status == 404
+        (line,) = [line for line in rig.log if line["event"] == "moderated"]
+        assert (line["action"], line["by"], line["members"]) == ("end", "the admin token", 2)
 
 
 @pytest.mark.parametrize(
-    "query", ["seconds=", "seconds=0", "seconds=-1", "seconds=1.5", "seconds=2592001", "seconds=x", "seconds=%D9%A1"]
+    ("method", "path"),
+    [
+        ("DELETE", f"{KITCHEN}/participants/carol"),
+        ("DELETE", "/api/channels/nowhere/participants/alice"),
+        ("PUT", f"{KITCHEN}/participants/carol/mutes/camera"),
+        ("PUT", f"{KITCHEN}/participants/alice/mutes/trumpet"),
+        ("DELETE", f"{KITCHEN}/participants/alice/mutes/camera"),
+        ("PUT", "/api/channels/nowhere/limit?members=5"),
+        ("DELETE", "/api/channels/nowhere/limit"),
+        ("DELETE", "/api/channels/nowhere"),
+    ],
 )
-async def test_a_bad_time_removes_nobody(door: Door, rooms: Rooms, query: str) -> None:
-    for path in (query, f"{query}&seconds=5"):
-        answer = await door.ask(request(f"/api/channels/kitchen/participants/alice?{path}", "DELETE", ADMIN))
-        assert (answer.status, answer.text) == (400, "seconds must be a whole number from 1 to 2592000")
-    assert rooms.by_id["kitchen"] == ["alice", "bob"]
+async def test_a_decision_about_nobody_is_404(autojump_clock: MockClock, method: str, path: str) -> None:
+    async with house() as (_rig, door, alice, bob):
+        assert (await ask(door, method, path)).status == 404
+        assert await alice.take_all() == await bob.take_all() == []
 
 
-@pytest.mark.parametrize("path", ["kitchen/participants/carol", "nowhere/participants/alice"])
-async def test_removing_an_absent_user_is_404(door: Door, rooms: Rooms, path: str) -> None:
-    answer = await door.ask(request(f"/api/channels/{path}", "DELETE", ADMIN))
-    assert answer.status == 404
-    assert rooms.by_id["kitchen"] == ["alice", "bob"]
+DECISIONS = [
+    ("GET", "/api/channels"),
+    ("DELETE", KITCHEN),
+    ("PUT", f"{KITCHEN}/lock"),
+    ("DELETE", f"{KITCHEN}/lock"),
+    ("PUT", f"{KITCHEN}/limit?members=1"),
+    ("DELETE", f"{KITCHEN}/limit"),
+    ("DELETE", f"{KITCHEN}/participants/alice"),
+    ("PUT", f"{KITCHEN}/participants/alice/mutes/camera"),
+    ("DELETE", f"{KITCHEN}/participants/alice/mutes/camera"),
+]
 
 
-@pytest.mark.parametrize(
-    "authorization", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic open-sesame", "open-sesame", "Bearer \xfc"]
-)
-@pytest.mark.parametrize(
-    ("path", "method"), [("/api/channels", "GET"), ("/api/channels/kitchen/participants/alice", "DELETE")]
-)
-async def test_without_the_admin_token_moderation_is_refused(
-    door: Door, rooms: Rooms, authorization: str | None, path: str, method: str
-) -> None:
-    headers = {} if authorization is None else {"Authorization": authorization}
-    answer = await door.ask(request(path, method, headers))
-    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
-    assert "kitchen" not in answer.text
-    assert rooms.by_id["kitchen"] == ["alice", "bob"]
+@pytest.mark.parametrize(("method", "path"), DECISIONS)
+async def test_without_the_admin_token_moderation_is_refused(autojump_clock: MockClock, method: str, path: str) -> None:
+    async with house() as (_rig, door, alice, bob):
+        for given in (
+            None,
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer wrong",
+            "Basic open-sesame",
+            "open-sesame",
+            "Bearer \xfc",
+        ):
+            headers = {} if given is None else {"Authorization": given}
+            answer = await door.ask(request(path, method, headers))
+            assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+            assert "kitchen" not in answer.text
+        assert await alice.take_all() == await bob.take_all() == []
 
 
-@pytest.mark.parametrize("path", ["/api/channels", "/api/channels/kitchen/participants/alice", "/api/"])
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
-async def test_without_a_configured_token_there_is_no_api(rooms: Rooms, path: str, method: str) -> None:
-    door = Door(app=make_app(Config(), Metrics(), rooms, lambda: True))
-    answer = await door.ask(request(path, method, ADMIN))
-    assert answer.status == 404
-    assert rooms.by_id["kitchen"] == ["alice", "bob"]
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_without_a_configured_token_there_is_no_api(method: str) -> None:
+    door = Door(app=make_app(Config(), Metrics(), no_channels(), lambda: True))
+    for path in {path for _, path in DECISIONS} | {"/api/"}:
+        assert (await door.ask(request(path, method, ADMIN))).status == 404
 
 
-async def test_other_methods_are_not_allowed(door: Door) -> None:
-    answer = await door.ask(request("/api/channels", "DELETE", ADMIN))
-    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
-
-
-async def test_moderation_runs_in_the_thread_of_the_gateway(door: Door, rooms: Rooms) -> None:
-    """The called code belongs to trio."""
-    await door.ask(request("/api/channels/kitchen/participants/alice", "DELETE", ADMIN))
-    assert rooms.threads == {threading.get_ident()}
+async def test_other_methods_are_not_allowed() -> None:
+    door = Door(app=make_app(Config(admin_token="open-sesame"), Metrics(), no_channels(), lambda: True))
+    for path in ("/api/channels", KITCHEN, f"{KITCHEN}/lock"):
+        assert (await door.ask(request(path, "POST", ADMIN))).status == 405

@@ -8,7 +8,7 @@ from gateway.config import Config
 from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
 from tests.front_door.memory_front_door import Door, request
-from tests.front_door.stand_ins import Rooms
+from tests.front_door.stand_ins import no_channels
 
 PAGE = "<!doctype html><title>the client</title>"
 SCRIPT = "console.log('hello')"
@@ -27,7 +27,7 @@ def web_root(tmp_path: Path) -> Path:
 
 
 def door_to(web_root: Path) -> Door:
-    return Door(app=make_app(Config(web_root=web_root), Metrics(), Rooms(), lambda: True))
+    return Door(app=make_app(Config(web_root=web_root), Metrics(), no_channels(), lambda: True))
 
 
 @pytest.mark.parametrize("path", ["/", "/?from=mail", "/index.html", "/c/kitchen", "/c/a:b.c-d", "/c/", "/c/x/y"])
@@ -40,7 +40,7 @@ async def test_the_page_is_there_for_every_channel_and_never_stale(web_root: Pat
 
 async def test_the_kiosk_setting_is_never_cached_and_off_by_default() -> None:
     for config, kiosk in ((Config(), b'{"kiosk":false}'), (Config(kiosk=True), b'{"kiosk":true}')):
-        answer = await Door(app=make_app(config, Metrics(), Rooms(), lambda: True)).ask(request("/page.json"))
+        answer = await Door(app=make_app(config, Metrics(), no_channels(), lambda: True)).ask(request("/page.json"))
         assert (answer.status, answer.body) == (200, kiosk)
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["cache-control"] == "no-store"

@@ -12,7 +12,7 @@ from gateway.http.http1 import HttpError
 from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
 from tests.front_door.memory_front_door import Door, hello_app, request, upgrade
-from tests.front_door.stand_ins import Rooms
+from tests.front_door.stand_ins import no_channels
 
 ADMIN = {"Authorization": "Bearer open-sesame"}
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
@@ -21,8 +21,8 @@ CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
 @pytest.fixture
 def door(tmp_path: Path) -> Door:
     (tmp_path / "index.html").write_text("<!doctype html>")
-    rooms = Rooms({"kitchen": ["alice"]})
-    return Door(app=make_app(Config(admin_token="open-sesame", web_root=tmp_path), Metrics(), rooms, lambda: True))
+    channels = no_channels()
+    return Door(app=make_app(Config(admin_token="open-sesame", web_root=tmp_path), Metrics(), channels, lambda: True))
 
 
 def escaped(code: int) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.channel.moderation import ADMIN
 from tools.harness import Attempt, World, run_scenario
 from tools.harness.ways import closed_tab, left, reset
 
@@ -70,7 +71,7 @@ def test_an_error_on_close_does_not_affect_the_server(step: str) -> None:
         fault = world.faults.raises(step)
         await world.joined("ada", "ben")
         world.expect_end("ada")
-        assert world.gateway.channels.expel("lobby", "ada")
+        world.gateway.channels.moderation.remove("lobby", "ada", by=ADMIN)
         await world.settle()
         assert fault.happened == 1
         (cleo,) = await world.joined("cleo")

@@ -46,6 +46,19 @@ def test_a_token_gives_its_user_its_channels_and_its_grants() -> None:
     assert rights.expires == NOW + 60
 
 
+@pytest.mark.parametrize("duplicates", [None, "replace", "reject"])
+def test_a_token_may_say_what_becomes_of_a_listed_session(duplicates: str | None) -> None:
+    claims = CLAIMS if duplicates is None else {**CLAIMS, "duplicates": duplicates}
+    assert Tokens((SHARED,)).read_untrusted(sign(claims), NOW).duplicates == duplicates
+
+
+@pytest.mark.parametrize("duplicates", ["", "refuse", True, ["reject"], 1])
+def test_a_token_with_another_word_for_it_is_refused(duplicates: Any) -> None:
+    assert refused(sign({**CLAIMS, "duplicates": duplicates})) == (
+        "the token's duplicates is neither replace nor reject"
+    )
+
+
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
 @pytest.mark.parametrize("form", ["pem", "jwks"])
 def test_public_keys_of_each_algorithm_check_tokens(tmp_path: Path, algorithm: str, form: str) -> None:

@@ -55,6 +55,14 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "message": lambda client: client.send_message({"text": "hello"}, to=["anna"]),
     "ping": lambda client: client.ping(),
     "stats": lambda client: client.stats(),
+    "renew_token": lambda client: client.renew_token("t"),
+    "remove_participant": lambda client: client.remove_participant("anna", seconds=60),
+    "mute": lambda client: client.mute("anna", "microphone"),
+    "unmute": lambda client: client.unmute("anna", "microphone"),
+    "lock_channel": lambda client: client.lock_channel(seconds=60),
+    "unlock_channel": lambda client: client.unlock_channel(),
+    "limit_members": lambda client: client.limit_members(5, seconds=60),
+    "end_channel": lambda client: client.end_channel(),
 }
 
 

@@ -13,7 +13,7 @@ def test_only_errors_that_a_correct_client_never_causes_count() -> None:
 @pytest.mark.parametrize(
     ("step", "codes"),
     [
-        (NextStep.STOP, {1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4409}),
+        (NextStep.STOP, {1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4409, 4410}),
         (NextStep.JOIN_AGAIN_AT_ONCE, {1012}),
         (NextStep.JOIN_AGAIN, {1006, 4408, 4413, 4500}),
         (NextStep.JOIN_AGAIN_LATER, {1001, 4429}),

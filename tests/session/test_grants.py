@@ -9,7 +9,7 @@ import pytest
 from trio.testing import MockClock
 
 from gateway.config import Config
-from gateway.identity.rights import EVERYBODY, GRANTS, MODERATE
+from gateway.identity.rights import EVERYBODY, GRANTS, MODERATE, WATCH
 from gateway.server import StartError, open_server
 from gateway.session.handlers import HANDLERS, NEEDS
 from protocol import REQUESTS, Join, Leave, ResumeSession
@@ -52,6 +52,12 @@ def test_each_request_says_which_grant_it_needs() -> None:
     assert {data for data, need in NEEDS.items() if callable(need)} == {CreateTransport, Produce}
 
 
+def test_each_grant_but_the_reserved_one_opens_a_request() -> None:
+    opened = {need for need in NEEDS.values() if isinstance(need, str)}
+    publishing = {grant for grant in GRANTS if grant.startswith("publish")}  # ``produce`` and ``create_transport``
+    assert opened | publishing | {WATCH} == set(GRANTS)
+
+
 def test_nobody_moderates_without_a_token() -> None:
     assert EVERYBODY.grants < set(GRANTS)
     assert MODERATE not in EVERYBODY.grants
@@ -88,6 +94,32 @@ async def test_the_sub_of_the_token_is_the_user_id(autojump_clock: MockClock, ke
         await client.ok("leave")
         # A client may say so, too. The page does when it joins again.
         await client.ok("join", channelId="lobby", username="A", userId="anna", token=token())
+
+
+async def test_an_answer_to_join_lists_the_grants(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        client = await rig.connect()
+        given = token("moderate", "publish:camera", "made_up")
+        answer = await client.ok("join", channelId="lobby", username="A", token=given)
+        assert answer["grants"] == ["publish:camera", "moderate"]
+    async with open_rig() as rig:
+        answer = await (await rig.connect()).ok("join", channelId="lobby", username="A")
+        assert answer["grants"] == ["publish", "subscribe", "message", "watch"]
+
+
+async def test_a_token_decides_whether_its_owner_takes_a_listed_seat(autojump_clock: MockClock, key: str) -> None:
+    for gateway in ("replace", "reject"):
+        async with open_rig(token_keys=(key,), duplicate_users=gateway) as rig:
+            first = await joined(rig)
+            second = await rig.connect()
+            own = {"channelId": "lobby", "username": "A"}
+            assert await second.error("join", **own, token=duplicating("reject")) == "conflict"
+            await second.ok("join", **own, token=duplicating("replace"))
+            assert await first.wait_closed() == 4409
+
+
+def duplicating(duplicates: str) -> str:
+    return sign({"sub": "anna", "exp": FOREVER, "channel": "lobby", "duplicates": duplicates})
 
 
 async def test_nobody_takes_the_seat_of_another_user_with_an_own_token(autojump_clock: MockClock, key: str) -> None:
@@ -155,6 +187,12 @@ PRIVILEGED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("produce", {"transportId": "t", **FACE}, {"publish", "publish:camera"}),
     ("consume", {"transportId": "t", "producerId": "p"}, {"subscribe"}),
     ("message", {"data": 1}, {"message"}),
+    ("remove_participant", {"userId": "nobody"}, {"moderate"}),
+    ("mute", {"userId": "nobody", "source": "camera"}, {"moderate"}),
+    ("unmute", {"userId": "nobody", "source": "camera"}, {"moderate"}),
+    ("lock_channel", {}, {"moderate"}),
+    ("unlock_channel", {}, {"moderate"}),
+    ("limit_members", {"maxMembers": 9}, {"moderate"}),
 ]
 
 
@@ -212,7 +250,7 @@ async def test_a_token_that_expires_ends_no_call_and_its_next_privileged_request
         ):
             error = (await anna.ask(kind, **data))["data"]
             assert error["code"] == "forbidden"
-            assert error["message"] == "the token has expired; leave, and join with a new one"
+            assert error["message"] == "the token has expired; renew it, or join with a new one"
         # The call goes on with everything that it has, also over another network.
         for kind, data in (
             ("ping", {}),
@@ -231,6 +269,48 @@ async def test_a_token_that_expires_ends_no_call_and_its_next_privileged_request
         again = {"channelId": "lobby", "username": "A", "token": token(expires=ends)}
         assert (await anna.ask("join", **again))["data"]["message"] == "the token has expired"
         assert await anna.wait_closed() == 4401
+
+
+async def test_a_newer_token_brings_the_grants_back(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,), token_leeway=0) as rig:
+        anna = await joined(rig, "publish", "message", expires=TODAY.timestamp() + 60)
+        await microphone(anna, await send_transport(anna))
+        set_time(rig, TODAY + timedelta(seconds=60))
+        assert await anna.error("message", data=1) == "forbidden"
+        renewed = token("message", "moderate", expires=TODAY.timestamp() + 120)
+        assert await anna.ok("renew_token", token=renewed) == {"grants": ["message", "moderate"]}
+        await anna.ok("message", data=1)
+        await anna.ok("lock_channel")
+        # Only the new grants count. What the client has stays.
+        assert await anna.error("create_transport", **RECEIVE) == "forbidden"
+        assert len((await anna.ok("stats"))["producers"]) == 1
+        set_time(rig, TODAY + timedelta(seconds=120))
+        assert await anna.error("message", data=1) == "forbidden"
+
+
+async def test_a_wrong_token_renews_nothing_and_ends_nothing(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        anna = await joined(rig, "message")
+        for given, code, words in (
+            ("x", "unauthenticated", "the token is missing or wrong"),
+            (token(expires=TODAY.timestamp() - 11), "unauthenticated", "the token has expired"),
+            (token("moderate", user="ben"), "forbidden", "the token is for another user"),
+            (token("moderate", channel="cellar"), "forbidden", "the token does not allow this channel"),
+        ):
+            error = (await anna.ask("renew_token", token=given))["data"]
+            assert error == {"code": code, "message": words, "path": "data.token"}
+            await anna.ok("message", data=1)
+            assert await anna.error("lock_channel") == "forbidden"
+
+
+@pytest.mark.parametrize("settings", [{}, {"join_token": "sesame"}])
+async def test_without_tokens_of_users_there_is_nothing_to_renew(
+    autojump_clock: MockClock, settings: dict[str, Any]
+) -> None:
+    async with open_rig(**settings) as rig:
+        client = await rig.connect()
+        await client.ok("join", channelId="lobby", username="A", token="sesame")
+        assert await client.error("renew_token", token="sesame") == "conflict"
 
 
 def set_time(rig: Rig, now: datetime) -> None:

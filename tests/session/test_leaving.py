@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
+from gateway.channel.moderation import ADMIN
 from gateway.connection import end_reasons
 from tests.session.memory_gateway import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
 
@@ -48,7 +49,7 @@ async def cut(rig: Rig, client: RawClient) -> None:
 
 async def be_removed(rig: Rig, client: RawClient) -> None:
     await trio.lowlevel.checkpoint()
-    assert rig.gateway.channels.expel("lobby", "ada")
+    rig.gateway.channels.moderation.remove("lobby", "ada", by=ADMIN)
 
 
 async def be_replaced(rig: Rig, client: RawClient) -> None:

@@ -19,7 +19,7 @@ export type MediaKind = types.MediaKind;
 export type Source = 'microphone' | 'camera' | 'screen' | 'screen_audio' | 'other';
 export type Direction = 'send' | 'receive';
 export type VoiceStateType = 'user_joined' | 'user_left' | 'user_updated';
-export type LeaveReason = 'left' | 'disconnected' | 'timed_out' | 'replaced' | 'removed' | 'failed' | 'draining';
+export type LeaveReason = 'left' | 'disconnected' | 'timed_out' | 'replaced' | 'removed' | 'ended' | 'failed' | 'draining';
 export type ConsumerClosedReason = 'producer_closed' | 'user_left' | 'failed';
 export type TransportState = 'connected' | 'disconnected' | 'failed' | 'closed';
 export type ConnectionQuality = 'excellent' | 'good' | 'poor' | 'lost';
@@ -37,6 +37,7 @@ export const ERROR_CODES = [
   'conflict',
   'unsupported',
   'limit_exceeded',
+  'locked',
   'rate_limited',
   'media_failed',
   'timeout',
@@ -67,6 +68,7 @@ export const CLOSE_CODES = {
   4403: { name: 'forbidden', next: 'stop', meaning: 'not allowed, or removed by a moderator' },
   4408: { name: 'join_timeout', next: 'join_again', meaning: 'connected, but no join in time' },
   4409: { name: 'replaced', next: 'stop', meaning: 'a newer connection of the same user took its place' },
+  4410: { name: 'ended', next: 'stop', meaning: 'a moderator ended the channel' },
   4413: { name: 'too_slow', next: 'join_again', meaning: 'the client reads too slowly' },
   4429: { name: 'rate_limited', next: 'join_again_later', meaning: 'too many requests in too short a time' },
   4500: { name: 'internal', next: 'join_again', meaning: 'an internal error of the gateway' },
@@ -99,6 +101,7 @@ export type Participant = {
   joinedAt: string;
   metadata: Record<string, unknown>;
   producers: ParticipantProducer[];
+  mutedSources?: Source[];
 };
 
 /** Enter a channel. The `username` is trimmed. The gateway makes a missing `userId` or `sessionSecret`. */
@@ -200,6 +203,46 @@ export type Ping = {
 /** Ask for the gateway's measurements of this session's media. */
 export type GetStats = Record<string, never>;
 
+/** End the session of a member. With `seconds`, also keep the user out of the channel for this time. */
+export type RemoveParticipant = {
+  userId: string;
+  seconds?: number;
+};
+
+/** Pause a member's producers of one source, so that the member cannot resume them. */
+export type Mute = {
+  userId: string;
+  source: Source;
+};
+
+/** Let a user resume its producers of one source. They stay paused until it does. */
+export type Unmute = {
+  userId: string;
+  source: Source;
+};
+
+/** Let no newcomer in. The lock ends with the channel, or `seconds` after that. */
+export type LockChannel = {
+  seconds?: number;
+};
+
+/** Let newcomers in again. */
+export type UnlockChannel = Record<string, never>;
+
+/** Let at most `maxMembers` in. None ends the limit. It ends with the channel, or `seconds` after that. */
+export type LimitMembers = {
+  maxMembers?: number;
+  seconds?: number;
+};
+
+/** End the session of every member, also one's own. */
+export type EndChannel = Record<string, never>;
+
+/** Go on with the grants of a newer token of the same user for the same channel. */
+export type RenewToken = {
+  token: string;
+};
+
 /** A transport of a session, as of the answer that has it. */
 export type TransportEntry = {
   transportId: string;
@@ -281,6 +324,7 @@ export type Joined = {
   pingIntervalMs: number;
   sessionSecret: string;
   epoch: number;
+  grants: string[];
 };
 
 /** `ok` of `resume_session`. */
@@ -338,6 +382,11 @@ export type Stats = {
   transports: TransportStats[];
   producers: ProducerStats[];
   consumers: ConsumerStats[];
+};
+
+/** `ok` of `renew_token`: the grants of the new token. */
+export type TokenRenewed = {
+  grants: string[];
 };
 
 /** Why a request failed. */
@@ -398,6 +447,12 @@ export type ConnectionQualityChanged = {
   quality: ConnectionQuality;
 };
 
+/** What a moderator decided about the channel. `maxMembers` is None without a limit. */
+export type ChannelState = {
+  locked: boolean;
+  maxMembers?: number;
+};
+
 /** A message that another member sent with `message`. */
 export type MessageReceived = {
   from: string;
@@ -429,6 +484,14 @@ export type RequestMap = {
   message: { data: SendMessage; ok: Delivered };
   ping: { data: Ping; ok: Done };
   stats: { data: GetStats; ok: Stats };
+  remove_participant: { data: RemoveParticipant; ok: Done };
+  mute: { data: Mute; ok: Done };
+  unmute: { data: Unmute; ok: Done };
+  lock_channel: { data: LockChannel; ok: Done };
+  unlock_channel: { data: UnlockChannel; ok: Done };
+  limit_members: { data: LimitMembers; ok: Done };
+  end_channel: { data: EndChannel; ok: Done };
+  renew_token: { data: RenewToken; ok: TokenRenewed };
 };
 
 export type EventMap = {
@@ -439,6 +502,7 @@ export type EventMap = {
   transport_state: TransportStateChanged;
   active_speakers: ActiveSpeakers;
   connection_quality: ConnectionQualityChanged;
+  channel_state: ChannelState;
   message: MessageReceived;
   closing: Closing;
 };
@@ -480,6 +544,8 @@ export const LIMITS = {
   maxRecipients: 1024,
   maxLayer: 255,
   maxPriority: 255,
+  maxModerationSeconds: 2592000,
+  maxMembersLimit: 1000000,
   maxCodecs: 128,
   maxHeaderExtensions: 64,
   maxEncodings: 8,
