@@ -9,7 +9,7 @@ import type { Source } from "./protocol";
 export type LocalDevice = "microphone" | "camera" | "screen";
 
 /** Why a device does not start, or has stopped. */
-export type Trouble = "refused" | "missing" | "busy" | "insecure" | "unplugged" | "unsent" | "failed";
+export type Trouble = "refused" | "missing" | "busy" | "insecure" | "unplugged" | "unsent" | "moderated" | "failed";
 
 export interface LocalDeviceState {
   readonly status: "off" | "starting" | "on" | "muted";
@@ -44,6 +44,8 @@ export class LocalMedia {
   readonly #tracks = new Map<Source, MediaStreamTrack>();
   /** Goes up with every start and stop, so that a permission given after `stop` does not switch the device on. */
   readonly #attempts: Record<LocalDevice, number> = { microphone: 0, camera: 0, screen: 0 };
+  /** The sources that a moderator has muted. */
+  #forbidden: ReadonlySet<Source> = new Set();
   #state: LocalState = { microphone: OFF, camera: OFF, screen: OFF };
 
   constructor(handlers: LocalMediaHandlers, browser: Partial<Pick<Navigator, "mediaDevices" | "permissions">>) {
@@ -70,6 +72,7 @@ export class LocalMedia {
 
   /** Mute or unmute at once. If there is no microphone yet, unmuting asks for one. */
   async setMicrophone(on: boolean): Promise<void> {
+    if (on && this.#isForbidden("microphone")) return;
     const track = this.#tracks.get("microphone");
     if (!track) return on ? this.#startUnlessStarting("microphone") : this.stop("microphone");
     track.enabled = on;
@@ -80,11 +83,13 @@ export class LocalMedia {
   /** Start or stop the camera. Off releases the device, so its light goes out. */
   async setCamera(on: boolean): Promise<void> {
     if (!on) this.stop("camera");
+    else if (this.#isForbidden("camera")) return;
     else if (!this.#tracks.has("camera")) await this.#startUnlessStarting("camera");
   }
 
   async setScreen(on: boolean): Promise<void> {
     if (!on) this.stop("screen");
+    else if (this.#isForbidden("screen")) return;
     else if (this.#state.screen.status === "off") await this.#startScreen();
   }
 
@@ -96,6 +101,29 @@ export class LocalMedia {
 
   stopAll(): void {
     for (const device of ["microphone", "camera", "screen"] as const) this.stop(device);
+  }
+
+  /** A moderator allows all sources but these. What was muted stays off until the person turns it on. */
+  forbid(sources: readonly Source[]): void {
+    const before = this.#forbidden;
+    this.#forbidden = new Set(sources);
+    for (const device of ["microphone", "camera", "screen"] as const) {
+      if (this.#forbidden.has(device) && !before.has(device)) this.#silence(device);
+      if (before.has(device) && !this.#forbidden.has(device) && this.#state[device].trouble === "moderated") this.dismiss(device);
+    }
+  }
+
+  /** Whether a moderator has muted this device. If so, the page says it again. */
+  #isForbidden(device: LocalDevice): boolean {
+    if (!this.#forbidden.has(device)) return false;
+    this.#set(device, { ...this.#state[device], trouble: "moderated" });
+    return true;
+  }
+
+  #silence(device: LocalDevice): void {
+    if (device === "microphone" && this.#tracks.has(device)) void this.setMicrophone(false);
+    else this.stop(device);
+    this.#isForbidden(device);
   }
 
   /** Stop the device because of a trouble, which the page then shows. */
@@ -208,6 +236,8 @@ export class LocalMedia {
     const stream = track.kind === "video" ? new MediaStream([track]) : this.#state[device].stream;
     this.#set(device, { status: "on", stream });
     this.#handlers.available(source, track, false);
+    // The moderator may have decided while the browser asked the person.
+    if (source === device && this.#forbidden.has(device)) this.#silence(device);
   }
 
   /** A track ends by itself if its device is unplugged, or if sharing is stopped in the browser's own bar. */

@@ -6,6 +6,7 @@ import type { Ended } from "./signalling";
 const CLOSE_CODE_OF: Partial<Record<ErrorCode, number>> = {
   unauthenticated: 4401,
   forbidden: 4403,
+  locked: 4403,
   conflict: 4409,
   limit_exceeded: 4429,
   rate_limited: 4429,

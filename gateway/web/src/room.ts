@@ -10,8 +10,9 @@ import { isOn, LocalMedia, type LocalState } from "./localMedia";
 import type { Participant, Source, Stats } from "./protocol";
 import { closeCodeOf, delayMs, isUsableUrl } from "./reconnect";
 import { newSecret } from "./secret";
-import { Session, type Presence } from "./session";
+import { OPEN_CHANNEL, Session, type Presence } from "./session";
 import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket, type Socket } from "./signalling";
+import { Moderation } from "./moderation";
 import type { Sample } from "./statistics";
 import { readStats, type RoomStats } from "./stats";
 import { Views } from "./views";
@@ -54,6 +55,8 @@ export interface RoomState {
   /** The time of the next attempt, on the clock of `performance.now()`. */
   readonly retryAt?: number | undefined;
   readonly news?: News | undefined;
+  /** Why the gateway did not do what this person decided as a moderator. */
+  readonly notModerated?: string | undefined;
 }
 
 /** The parts of the browser that a room uses. Tests pass their own. */
@@ -78,11 +81,18 @@ const NOBODY: Presence = {
   reconnecting: false,
   stalled: [],
   qualities: new Map(),
+  channel: OPEN_CHANNEL,
+  moderates: false,
 };
 
 export class Room {
   /** What the page shows of the others. */
   readonly views = new Views();
+  /** What this person may decide as a moderator. */
+  readonly moderation = new Moderation(
+    (type, data) => this.#signalling?.request(type, data),
+    (notModerated) => this.#update({ notModerated }),
+  );
   readonly #surroundings: Surroundings;
   readonly #local: LocalMedia;
   readonly #listeners = new Set<() => void>();
@@ -128,7 +138,8 @@ export class Room {
     this.#attempt = 0;
     this.#isRestarting = false;
     const { channelId, username } = options;
-    this.#update({ channelId, username, ended: undefined, news: undefined });
+    this.#update({ channelId, username, ended: undefined, news: undefined, notModerated: undefined });
+    this.#local.forbid([]);
     void this.#local.start(options);
     this.#connect();
   }
@@ -166,9 +177,14 @@ export class Room {
     if (this.#options) this.join({ ...this.#options, token });
   }
 
-  /** Use another token from the next `join` on. If the gateway rejected the last one, join again at once. */
+  /**
+   * Use another token: in this session at once, and for the next `join`. If the gateway rejected the last one, join again
+   * at once.
+   */
   useToken(token: string): void {
     if (this.#options) this.#options = { ...this.#options, token };
+    // If the gateway does not accept it, the call goes on with the older one.
+    this.#session?.renewToken(token).catch(() => undefined);
     if (this.#state.phase === "ended" && this.#state.ended?.code === UNAUTHENTICATED) this.joinAgain(token);
   }
 
@@ -326,6 +342,8 @@ export class Room {
 
   #changed(presence: Presence): void {
     this.#update({ presence });
+    const own = presence.participants.find(({ userId }) => userId === presence.self);
+    if (own) this.#local.forbid(own.mutedSources ?? []);
   }
 
   #announce(event: News["event"], { username }: Participant): void {

@@ -4,7 +4,7 @@ import type { Device } from "mediasoup-client";
 import { Inbound, type RemoteMedia } from "./inbound";
 import type { MediaTransport } from "./mediaTransport";
 import { Outbound } from "./outbound";
-import type { ConnectionQuality, GatewayEvent, Join, Joined, Participant, SessionResumed, Source } from "./protocol";
+import type { ChannelState, ConnectionQuality, GatewayEvent, Join, Joined, Participant, SessionResumed, Source } from "./protocol";
 import { Roster, type Change } from "./roster";
 import type { Signalling } from "./signalling";
 import { StalledMembers } from "./stalledMembers";
@@ -28,7 +28,14 @@ export interface Presence {
   readonly stalled: readonly string[];
   /** How good each member's connection is, by user id, as far as the gateway says. */
   readonly qualities: ReadonlyMap<string, ConnectionQuality>;
+  /** What moderators decided about the channel. */
+  readonly channel: ChannelState;
+  /** Whether this person is a moderator. */
+  readonly moderates: boolean;
 }
+
+/** A channel about which no moderator has decided anything. */
+export const OPEN_CHANNEL: ChannelState = { locked: false };
 
 type Trouble = "inbound" | "outbound" | "signalling";
 
@@ -57,6 +64,8 @@ export class Session {
   #isReconnecting = false;
   #speakers: readonly string[] = [];
   #qualities: ReadonlyMap<string, ConnectionQuality> = new Map();
+  #channel: ChannelState = OPEN_CHANNEL;
+  #moderates: boolean;
   #isApplying = false;
   #closed = false;
 
@@ -64,6 +73,7 @@ export class Session {
     this.#signalling = signalling;
     this.#handlers = handlers;
     this.#self = ok.userId;
+    this.#moderates = ok.grants.includes("moderate");
     this.#roster = new Roster(ok.participants, ok.revision);
     const context = { device, signalling, iceServers: ok.iceServers };
     const receiving = {
@@ -129,6 +139,8 @@ export class Session {
       reconnecting: this.#isReconnecting,
       stalled: this.#stalled.userIds,
       qualities: this.#qualities,
+      channel: this.#channel,
+      moderates: this.#moderates,
     };
   }
 
@@ -143,6 +155,9 @@ export class Session {
         return this.#inbound.consumerUpdated(event.data.consumerId, event.data.starved);
       case "connection_quality":
         this.#qualities = new Map(this.#qualities).set(event.data.userId, event.data.quality);
+        return this.#changed();
+      case "channel_state":
+        this.#channel = event.data;
         return this.#changed();
       case "producer_layers":
         return this.#outbound.switchEncodings(event.data.producerId, event.data.active);
@@ -167,6 +182,13 @@ export class Session {
     if (!this.#closed) this.#signalling.doubt();
   }
 
+  /** Go on with the grants of a newer token. Rejects if the gateway does not accept it; the older one counts then. */
+  async renewToken(token: string): Promise<void> {
+    const { grants } = await this.#signalling.request("renew_token", { token });
+    this.#moderates = grants.includes("moderate");
+    this.#changed();
+  }
+
   /** Attempts to resume over another WebSocket began or ended. */
   resuming(isResuming: boolean): void {
     this.#troubled("signalling", isResuming);
@@ -179,7 +201,8 @@ export class Session {
     for (const transport of this.#transports) transport.reconcile(transports);
     this.#inbound.reconcile(consumers);
     this.#outbound.reconcile(producers);
-    // The gateway says these anew, but neither that nobody speaks nor that a connection is excellent.
+    // The gateway says these anew, but not that nobody speaks, a connection is excellent, or the channel is open.
+    this.#channel = OPEN_CHANNEL;
     this.#speakers = [];
     this.#qualities = new Map();
     this.#listChanged(this.#roster.replace(participants, revision));

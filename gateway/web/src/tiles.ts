@@ -17,7 +17,14 @@ export interface TileContent {
   readonly isStarved: boolean;
   /** How good this person's connection is. A shared screen has none of its own. */
   readonly quality?: ConnectionQuality | undefined;
+  /** The sources of this tile that a moderator can mute now, or has muted. */
+  readonly moderated: readonly ModeratedSource[];
   readonly track?: MediaStreamTrack | undefined;
+}
+
+export interface ModeratedSource {
+  readonly source: Source;
+  readonly isMuted: boolean;
 }
 
 /** Shared screens first, then the others in the order of joining, then the person's own tile. */
@@ -47,6 +54,7 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
     isReconnecting: state.presence.stalled.includes(userId),
     isStarved: isShown && (media?.isStarved ?? false),
     quality: kind === "camera" ? qualityOf(state.presence, userId) : undefined,
+    moderated: moderatedOf(participant, kind),
     // The track of a paused camera would keep showing its last frame.
     track: isShown ? media?.track : undefined,
   };
@@ -67,6 +75,7 @@ function ownTile({ presence, username, local, ended }: RoomState, kind: "camera"
     isReconnecting: reconnecting || ended !== undefined,
     isStarved: false,
     quality: kind === "camera" ? qualityOf(presence, self) : undefined,
+    moderated: [],
     track: local[kind].stream?.getVideoTracks()[0],
   };
 }
@@ -82,6 +91,13 @@ export function arranged(tiles: readonly TileContent[], pinnedKey: string | unde
   const isPinned = tiles.some(({ key }) => key === pinnedKey);
   const isOnStage = ({ key, kind }: TileContent) => (isPinned ? key === pinnedKey : kind === "screen");
   return { stage: tiles.filter(isOnStage), others: tiles.filter((tile) => !isOnStage(tile)) };
+}
+
+function moderatedOf(participant: Participant, kind: "camera" | "screen"): ModeratedSource[] {
+  const sources: readonly Source[] = kind === "screen" ? ["screen"] : ["microphone", "camera"];
+  const muted = participant.mutedSources ?? [];
+  const isShown = (source: Source) => muted.includes(source) || sends(participant, source);
+  return sources.filter(isShown).map((source) => ({ source, isMuted: muted.includes(source) }));
 }
 
 /** Whether, by the list, this participant is sending `source` now. */

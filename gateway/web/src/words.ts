@@ -34,6 +34,10 @@ const TROUBLE: Record<Trouble, (devices: readonly LocalDevice[]) => Words> = {
     title: `Your ${devices.join(" and ")} could not be sent`,
     text: "The gateway did not accept the stream.",
   }),
+  moderated: (devices) => ({
+    title: `A moderator muted your ${devices.join(" and ")}`,
+    text: "Nobody gets it. You can turn it on again when a moderator allows it.",
+  }),
   failed: (devices) => ({ title: `Your ${devices.join(" and ")} did not start`, text: `${LISTEN_AND_WATCH} Trying again may help.` }),
 };
 
@@ -71,6 +75,9 @@ export function wrongTokenWords(reason: string): string {
   return "This token is not the right one.";
 }
 
+/** The gateway's words for a locked channel. */
+const LOCKED = "a moderator locked this channel";
+
 /** Why the call is over. The page does not rejoin unless the person asks for it. */
 export function endedWords({ code, reason, wasJoined }: WhyEnded): Words {
   if (reason === UNSUPPORTED) {
@@ -84,7 +91,12 @@ export function endedWords({ code, reason, wasJoined }: WhyEnded): Words {
             title: "Your user id is in use",
             text: "Another window, another device or another person is in the channel with it. Try again when it has left.",
           };
+    case 4410:
+      return { title: "The call has ended", text: "A moderator ended it for everybody." };
     case 4403:
+      if (reason === LOCKED) {
+        return { title: "This channel is locked", text: "A moderator lets nobody else in for now. Try again later." };
+      }
       return wasJoined
         ? { title: "You were removed", text: "A moderator removed you from this channel." }
         : { title: "You may not join this channel", text: `The gateway did not let you in${reason ? `: ${reason}` : ""}.` };

@@ -84,6 +84,8 @@ export class Silence {}
 export class FakeGateway {
   readonly sockets: FakeSocket[] = [];
   readonly answers: Answers = {};
+  /** What everybody may do here. */
+  grants: string[] = ["publish", "subscribe", "message"];
   participants: Participant[] = [];
   revision = 1;
   isAway = false;
@@ -138,6 +140,7 @@ export class FakeGateway {
     if (type === "resume_session") return { lost: false, lastRequest: this.lastRequest, lastEvent: 0, epoch: 1 };
     if (type === "create_transport") return transport(`transport-${++this.#ids}`);
     if (type === "produce") return { producerId: `own-${++this.#ids}` };
+    if (type === "renew_token") return { grants: this.grants };
     if (type === "restart_ice") return { iceParameters: transport("").iceParameters };
     if (type === "consume") return this.#consumed((data as RequestMap["consume"]["data"]).producerId);
     return {};
@@ -148,6 +151,7 @@ export class FakeGateway {
     return {
       ...{ sessionId: "session", userId, channelId, revision, iceServers: [], pingIntervalMs: 5_000, epoch: 1 },
       sessionSecret: "a-secret-of-22-characters",
+      grants: this.grants,
       participants: [...this.participants, participant(userId, [], username)],
       routerRtpCapabilities: testFakeParameters.generateRouterRtpCapabilities(),
     };

@@ -212,3 +212,52 @@ describe("a trouble", () => {
     expect(statuses()).toEqual(["off", "on", "off"]);
   });
 });
+
+describe("a moderator's mute", () => {
+  it("mutes the microphone, which stays muted until it is allowed and the person turns it on", async () => {
+    const { local, log, statuses } = media();
+    await local.start(BOTH);
+    local.forbid(["microphone"]);
+    expect(local.state.microphone).toMatchObject({ status: "muted", trouble: "moderated" });
+    local.dismiss("microphone");
+    await local.setMicrophone(true);
+    expect(local.state.microphone).toMatchObject({ status: "muted", trouble: "moderated" });
+    local.forbid([]);
+    expect(statuses()).toEqual(["muted", "on", "off"]);
+    await local.setMicrophone(true);
+    expect(log).toEqual(["microphone", "camera", "microphone paused", "microphone"]);
+  });
+
+  it("stops the camera, and no device starts that is muted", async () => {
+    const browser = new FakeBrowser();
+    const { local, log } = media(browser);
+    await local.start(BOTH);
+    local.forbid(["camera", "screen"]);
+    expect(log).toEqual(["microphone", "camera", "camera gone"]);
+    await local.setCamera(true);
+    await local.setScreen(true);
+    expect([local.state.camera, local.state.screen]).toEqual(Array(2).fill({ status: "off", trouble: "moderated" }));
+    expect(browser.asked).toEqual(["audio+video"]);
+  });
+
+  it("that comes while the browser asks the person keeps the device off", async () => {
+    const browser = new FakeBrowser();
+    let allow: () => void = () => undefined;
+    browser.held = new Promise((resolve) => (allow = resolve));
+    const { local, statuses } = media(browser);
+    const started = local.start(BOTH);
+    local.forbid(["camera"]);
+    allow();
+    await started;
+    expect(statuses()).toEqual(["on", "moderated", "off"]);
+  });
+
+  it("is said once, however often the list comes", async () => {
+    const { local, statuses } = media();
+    await local.start(BOTH);
+    local.forbid(["camera"]);
+    local.dismiss("camera");
+    local.forbid(["camera"]);
+    expect(statuses()).toEqual(["on", "off", "off"]);
+  });
+});

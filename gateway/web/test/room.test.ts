@@ -549,3 +549,89 @@ describe("news", () => {
     expect(room.getState().news).toEqual({ serial: 2, event: "left", username: "bea" });
   });
 });
+
+describe("a moderator", () => {
+  async function moderating() {
+    const gateway = new FakeGateway();
+    gateway.grants = ["publish", "moderate"];
+    gateway.participants = [participant("bea", ["microphone"])];
+    return joined(gateway);
+  }
+
+  it("is somebody whose token grants it", async () => {
+    expect((await moderating()).room.getState().presence.moderates).toBe(true);
+    expect((await joined()).room.getState().presence.moderates).toBe(false);
+  });
+
+  it("decides about people and the channel", async () => {
+    const { room, gateway } = await moderating();
+    room.moderation.setMuted("bea", "microphone", true);
+    room.moderation.setMuted("bea", "microphone", false);
+    room.moderation.remove("bea");
+    room.moderation.setLocked(true);
+    room.moderation.setLocked(false);
+    room.moderation.end();
+    await settle();
+    const source = "microphone";
+    expect(gateway.socket.asked("mute")).toEqual([{ userId: "bea", source }]);
+    expect(gateway.socket.asked("unmute")).toEqual([{ userId: "bea", source }]);
+    expect(gateway.socket.asked("remove_participant")).toEqual([{ userId: "bea" }]);
+    for (const type of ["lock_channel", "unlock_channel", "end_channel"] as const) {
+      expect(gateway.socket.asked(type)).toHaveLength(1);
+    }
+    expect(room.getState().notModerated).toBeUndefined();
+  });
+
+  it("learns that the gateway refused", async () => {
+    const { room, gateway } = await moderating();
+    gateway.answers.lock_channel = () => new FakeError("forbidden");
+    room.moderation.setLocked(true);
+    await settle();
+    expect(room.getState().notModerated).toBe("no");
+    room.moderation.dismiss();
+    expect(room.getState().notModerated).toBeUndefined();
+  });
+
+  it("sees whether the channel is locked", async () => {
+    const { room, gateway } = await moderating();
+    gateway.socket.tell("channel_state", { locked: true, maxMembers: 5 });
+    expect(room.getState().presence.channel).toEqual({ locked: true, maxMembers: 5 });
+  });
+});
+
+describe("somebody whom a moderator muted", () => {
+  it("is muted at once and by a new session, and may speak again later", async () => {
+    const { room, gateway } = await joined();
+    const me = participant("me", ["microphone"], "Ada");
+    gateway.tell("user_updated", { ...me, mutedSources: ["microphone"] }, [{ ...me, mutedSources: ["microphone"] }]);
+    await settle();
+    expect(room.getState().local.microphone).toMatchObject({ status: "muted", trouble: "moderated" });
+    expect(gateway.socket.asked("pause")).toHaveLength(1);
+    await room.local.setMicrophone(true);
+    expect(gateway.socket.asked("resume")).toHaveLength(0);
+    gateway.tell("user_updated", me, [me]);
+    await room.local.setMicrophone(true);
+    await settle();
+    expect(room.getState().local.microphone).toMatchObject({ status: "on" });
+    expect(gateway.socket.asked("resume")).toHaveLength(1);
+  });
+});
+
+describe("a newer token", () => {
+  it("is given to the gateway during the call, and its grants count", async () => {
+    const { room, gateway } = await joined();
+    gateway.grants = ["moderate"];
+    room.useToken("newer");
+    await settle();
+    expect(gateway.socket.asked("renew_token")).toEqual([{ token: "newer" }]);
+    expect(room.getState()).toMatchObject({ phase: "joined", presence: { moderates: true } });
+  });
+
+  it("that the gateway does not accept ends nothing", async () => {
+    const { room, gateway } = await joined();
+    gateway.answers.renew_token = () => new FakeError("unauthenticated");
+    room.useToken("wrong");
+    await settle();
+    expect(room.getState().phase).toBe("joined");
+  });
+});

@@ -13,7 +13,7 @@ function state(change: Partial<RoomState["presence"]> = {}, local: Partial<RoomS
     username: "Me",
     presence: {
       ...{ self: "me", participants: [participant("me")], media: [], speakers: [] },
-      ...{ flowing: true, reconnecting: false, stalled: [], qualities: new Map(), ...change },
+      ...{ flowing: true, reconnecting: false, stalled: [], qualities: new Map(), channel: { locked: false }, moderates: false, ...change },
     },
     local: { microphone: off, camera: off, screen: off, ...local },
   };
@@ -31,6 +31,13 @@ describe("the tiles", () => {
     const participants = [participant("ada"), participant("bea", ["screen", "camera"]), participant("me")];
     const tiles = ["bea screen", "ada camera", "bea camera", "me camera"];
     expect(described(state({ participants }))).toEqual(tiles);
+  });
+
+  it("name what a moderator can mute or allow", () => {
+    const ada = { ...participant("ada", ["camera", "screen"]), mutedSources: ["microphone" as const] };
+    const shown = tilesOf(state({ participants: [ada, participant("bea"), participant("me", ["camera"])] }));
+    const [microphone, camera] = [{ source: "microphone", isMuted: true }, { source: "camera", isMuted: false }];
+    expect(shown.map(({ moderated }) => moderated)).toEqual([[{ source: "screen", isMuted: false }], [microphone, camera], [], []]);
   });
 
   it("show the person's own screen while it is shared", () => {

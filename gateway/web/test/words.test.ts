@@ -35,6 +35,12 @@ describe("a trouble with devices", () => {
     }
   });
 
+  it("that a moderator caused says who did it", () => {
+    const titles = (...each: Parameters<typeof local>) => troubles(local(...each)).map(({ title }) => title);
+    expect(titles("moderated")).toEqual(["A moderator muted your microphone"]);
+    expect(titles("moderated", "moderated")).toEqual(["A moderator muted your microphone and camera"]);
+  });
+
   it("is not reported when there is none", () => {
     expect(troubles(local())).toEqual([]);
   });
@@ -82,5 +88,14 @@ describe("words for a wait", () => {
 
   it("say that a gateway that was never reached cannot be reached", () => {
     expect(waitingWords(ended(1006, false)).title).toBe("The gateway cannot be reached");
+  });
+});
+
+describe("what a moderator decided", () => {
+  it("is said to those who are out", () => {
+    expect(endedWords(ended(4410)).title).toBe("The call has ended");
+    expect(endedWords(ended(4403)).text).toBe("A moderator removed you from this channel.");
+    const locked = { code: 4403, reason: "a moderator locked this channel", wasJoined: false };
+    expect(endedWords(locked).title).toBe("This channel is locked");
   });
 });

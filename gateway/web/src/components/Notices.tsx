@@ -30,6 +30,9 @@ export function Notices({ room, state, sound }: NoticesProps) {
       {phase === "joined" && !presence.flowing && (
         <Notice code="media" {...blockedWords(navigator.userAgent, location.hostname)} />
       )}
+      {state.notModerated !== undefined && (
+        <Notice code="not-moderated" title="The gateway did not do that" text={`It says: ${state.notModerated}.`} onDismiss={room.moderation.dismiss} />
+      )}
       {troubles(local).map((trouble) => (
         <TroubleNotice key={trouble.devices.join()} room={room} {...trouble} />
       ))}
@@ -68,7 +71,7 @@ function TroubleNotice({ room, trouble, devices, title, text }: TroubleWords & {
   const dismiss = () => devices.forEach((device) => room.local.dismiss(device));
   return (
     <Notice code={trouble} title={title} text={text} onDismiss={dismiss}>
-      {trouble !== "insecure" && (
+      {trouble !== "insecure" && trouble !== "moderated" && (
         <button type="button" onClick={again}>
           Try again
         </button>

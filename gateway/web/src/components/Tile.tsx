@@ -3,8 +3,10 @@ import { useEffect, useRef, type CSSProperties } from "react";
 import { useView } from "../hooks/useView";
 import type { TileContent, TileSize } from "../tiles";
 import type { Views } from "../views";
+import type { Moderation } from "../moderation";
 import { Icon } from "./Icon";
 import { Video } from "./Media";
+import { PersonMenu } from "./ModeratorMenu";
 import { QualityMark } from "./QualityMark";
 
 interface TileProps {
@@ -15,11 +17,13 @@ interface TileProps {
   isPinned: boolean;
   /** Whether the tile was made anew because the person pinned or unpinned it. The focus must not get lost. */
   takesFocus: boolean;
+  /** Undefined unless this person is a moderator. */
+  moderation: Moderation | undefined;
   /** Pin the tile, or unpin it. */
   onPin(): void;
 }
 
-export function Tile({ tile, size, views, isPinned, takesFocus, onPin }: TileProps) {
+export function Tile({ tile, size, views, isPinned, takesFocus, moderation, onPin }: TileProps) {
   const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, isStarved, quality, track } = tile;
   const element = useView(views, userId, kind, isSelf ? undefined : size, isPinned);
   const pin = useRef<HTMLButtonElement>(null);
@@ -58,6 +62,7 @@ export function Tile({ tile, size, views, isPinned, takesFocus, onPin }: TilePro
       )}
       {isStarved && !isReconnecting && <span className="note">Video paused: slow connection</span>}
       <span className="corner">
+        {moderation && !isSelf && <PersonMenu tile={tile} moderation={moderation} />}
         {/* A click anywhere on the tile does the same. The button is for keyboards and screen readers. */}
         <button
           ref={pin}

@@ -1,13 +1,21 @@
 import { useLayoutEffect, useRef, useState, type CSSProperties } from "react";
 
 import { arranged, tileSize, type TileContent, type TileSize } from "../tiles";
+import type { Moderation } from "../moderation";
 import type { Views } from "../views";
 import { Tile } from "./Tile";
 
 const GAP = 10;
 
+interface TilesProps {
+  tiles: readonly TileContent[];
+  views: Views;
+  /** Undefined unless this person is a moderator. */
+  moderation: Moderation | undefined;
+}
+
 /** The tiles of all participants, as large as fits. The pinned tile or the shared screens take most of the space. */
-export function Tiles({ tiles, views }: { tiles: readonly TileContent[]; views: Views }) {
+export function Tiles({ tiles, views, moderation }: TilesProps) {
   const [pinnedKey, setPinnedKey] = useState<string>();
   const [movedKey, setMovedKey] = useState<string>();
   const { stage, others } = arranged(tiles, pinnedKey);
@@ -16,7 +24,7 @@ export function Tiles({ tiles, views }: { tiles: readonly TileContent[]; views: 
     setPinnedKey(key === pinnedKey ? undefined : key);
     setMovedKey(key);
   };
-  const shared = { views, pinnedKey, movedKey, onPin };
+  const shared = { views, moderation, pinnedKey, movedKey, onPin };
   return (
     <div className={stage.length > 0 ? "stage split" : "stage"}>
       {stage.length > 0 && <Grid tiles={stage} label={isPinned ? "Pinned" : "Shared screens"} {...shared} />}
@@ -29,13 +37,14 @@ interface GridProps {
   tiles: readonly TileContent[];
   label: string;
   views: Views;
+  moderation: Moderation | undefined;
   pinnedKey: string | undefined;
   /** The tile that the person has pinned or unpinned last. */
   movedKey: string | undefined;
   onPin(key: string): void;
 }
 
-function Grid({ tiles, label, views, pinnedKey, movedKey, onPin }: GridProps) {
+function Grid({ tiles, label, views, moderation, pinnedKey, movedKey, onPin }: GridProps) {
   const element = useRef<HTMLUListElement>(null);
   const [space, setSpace] = useState<TileSize>();
 
@@ -57,6 +66,7 @@ function Grid({ tiles, label, views, pinnedKey, movedKey, onPin }: GridProps) {
           tile={tile}
           size={space && size}
           views={views}
+          moderation={moderation}
           isPinned={tile.key === pinnedKey}
           takesFocus={tile.key === movedKey}
           onPin={() => onPin(tile.key)}

@@ -9,6 +9,7 @@ import { Controls } from "./Controls";
 import { CopyLink } from "./CopyLink";
 import { Icon } from "./Icon";
 import { Voice } from "./Media";
+import { ChannelMenu } from "./ModeratorMenu";
 import { NewsLine } from "./NewsLine";
 import { Notices } from "./Notices";
 import { StatisticsPanel } from "./StatisticsPanel";
@@ -58,11 +59,17 @@ export function VideoCall({ room, state, onLeave }: VideoCallProps) {
           <Icon name="statistics" />
           <span>Statistics</span>
         </button>
+        {presence.moderates && <ChannelMenu channel={presence.channel} moderation={room.moderation} />}
+        {presence.channel.locked && (
+          <span className="locked" title="A moderator locked this channel" data-testid="locked">
+            <Icon name="lock" /> Locked
+          </span>
+        )}
         <Together state={state} />
       </header>
       <Notices room={room} state={state} sound={sound} />
       <main className="main">
-        <Tiles tiles={tilesOf(state)} views={room.views} />
+        <Tiles tiles={tilesOf(state)} views={room.views} moderation={presence.moderates ? room.moderation : undefined} />
         {showsStatistics && <StatisticsPanel room={room} state={state} onClose={closeStatistics} />}
         <NewsLine news={news} />
         <p className="hidden" role="status" data-testid="reconnecting">
