@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
+from gateway.channel.moderation import ADMIN, Moderation
+from protocol.errors import RequestError
 from tools.harness import CLEAN, ROUGH, WAYS, Gone, HarnessClient, Refused, World, run_scenario
 from tools.harness.steps import EXIT_STEPS, is_async
 
@@ -36,6 +38,11 @@ actions: st.SearchStrategy[Action] = st.one_of(
     st.tuples(st.just("leave"), any_client),
     st.tuples(st.just("message"), any_client),
     st.tuples(st.just("move"), any_client),
+    st.tuples(st.just("mute"), any_client),
+    st.tuples(st.just("unmute"), any_client),
+    st.tuples(st.just("lock"), st.sampled_from(CHANNELS)),
+    st.tuples(st.just("unlock"), st.sampled_from(CHANNELS)),
+    st.tuples(st.just("end_channel"), st.sampled_from(CHANNELS)),
     st.tuples(st.just("die"), any_client, st.sampled_from(list(WAYS))),
     st.tuples(st.just("wait"), st.sampled_from(["0", "0.01", "0.05", "0.5", "6"])),
     st.tuples(st.just("wait"), st.sampled_from(["0", "0.01", "0.05"])),
@@ -100,7 +107,10 @@ class Script:
         await client.join(channel)
 
     async def publish(self, number: str, kind: str) -> None:
-        await self._one(number).publish("audio" if kind == "audio" else "video")
+        client = self._one(number)
+        producer_id = await client.publish("audio" if kind == "audio" else "video")
+        if client.user in self._muted_users:  # then it begins paused
+            self.world.interrupted.add(producer_id)
 
     async def subscribe(self, number: str, other: str) -> None:
         await self._one(number).subscribe(next(iter(self._one(other).producers), "no such producer"))
@@ -128,6 +138,54 @@ class Script:
             return
         if client.name in self.world.may_end:
             client.give_up()
+
+    # A moderator who comes over HTTP. Any decision may be about nobody.
+
+    @property
+    def _moderation(self) -> Moderation:
+        return self.world.gateway.channels.moderation
+
+    @property
+    def _muted_users(self) -> set[str]:
+        return {user for channel in self.world.gateway.channels.channels.values() for user in channel.mutes}
+
+    async def mute(self, number: str) -> None:
+        client = self._one(number)
+        if (stay := client.current_stay) is None:
+            return
+        self.world.interrupted.update(client.producers)
+        for source in ("microphone", "camera"):
+            with suppress(RequestError):
+                self._moderation.mute(stay.channel, stay.user, source, by=ADMIN)  # type: ignore[arg-type]
+        await trio.lowlevel.checkpoint()
+
+    async def unmute(self, number: str) -> None:
+        if (stay := self._one(number).current_stay) is None:
+            return
+        for source in ("microphone", "camera"):
+            with suppress(RequestError):
+                self._moderation.unmute(stay.channel, stay.user, source, by=ADMIN)  # type: ignore[arg-type]
+        await trio.lowlevel.checkpoint()
+
+    async def lock(self, channel: str) -> None:
+        with suppress(RequestError):
+            self._moderation.lock(channel, by=ADMIN)
+        await trio.lowlevel.checkpoint()
+
+    async def unlock(self, channel: str) -> None:
+        with suppress(RequestError):
+            self._moderation.unlock(channel, by=ADMIN)
+        await trio.lowlevel.checkpoint()
+
+    async def end_channel(self, channel: str) -> None:
+        for client in self.world.clients.values():
+            stay = client.current_stay
+            # Those who wait for a seat end as well. Those who leave by themselves stay connected.
+            if not client.over.is_set() and (stay is None or stay.channel == channel):
+                self.world.expect_end(client.name, must=False)
+        with suppress(RequestError):
+            self._moderation.end(channel, by=ADMIN)
+        await trio.lowlevel.checkpoint()
 
     async def die(self, number: str, way: str) -> None:
         WAYS[way](self.world, self._one(number).name)

@@ -189,6 +189,11 @@ def removed(world: World, client: HarnessClient) -> None:
     _end(world, client, end_reasons.REMOVED)
 
 
+@_way("ended with its channel", "ended", code=4410)
+def channel_ended(world: World, client: HarnessClient) -> None:
+    _end(world, client, end_reasons.ENDED)
+
+
 @_way("drained", "draining", code=1001)
 def drained(world: World, client: HarnessClient) -> None:
     _end(world, client, end_reasons.DRAINING)
