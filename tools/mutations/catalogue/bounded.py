@@ -114,6 +114,7 @@ MUTATIONS: Final = (
         """\
             if not channel.occupants:
                 del self._channels[channel_id]
+                self.moderation.channel_closed(channel)
                 channel.log.info("channel closed")
 """,
         """\

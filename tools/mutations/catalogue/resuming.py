@@ -66,7 +66,7 @@ MUTATIONS: Final = (
         5,
         "A client without the secret of a session takes its seat.",
         "gateway/channel/channel.py",
-        "            if newcomer.knows_secret_of(holder) or newcomer.rights.user_id is not None:\n",
+        "            if newcomer.may_take_over(holder.secret):\n",
         "            if True:\n",
         (f"{_SEATS}test_a_stranger_cannot_take_a_listed_users_seat",),
     ),

@@ -72,7 +72,7 @@ MUTATIONS: Final = (
         3,
         "An update that changes nothing is announced.",
         "gateway/channel/channel.py",
-        "        if entries != member.participant.producers and self.members.get(member.user_id) is member:\n",
+        "        if present != member.participant and self.members.get(member.user_id) is member:\n",
         "        if self.members.get(member.user_id) is member:\n",
         ("tests/channel/test_participant_list.py::test_a_request_that_changes_nothing_causes_no_event",),
     ),

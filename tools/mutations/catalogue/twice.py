@@ -65,9 +65,12 @@ MUTATIONS: Final = (
         """\
         self.occupants += 1
         try:
+            takes_over = self._takes_over(member)
+            self._require_unlocked(member, takes_over)
             await self._wait_for_seat(member)
 """,
         """\
+        takes_over = self._takes_over(member)
         await self._wait_for_seat(member)
         self.occupants += 1
         try:
