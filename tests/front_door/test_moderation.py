@@ -190,7 +190,7 @@ async def test_without_the_admin_token_moderation_is_refused(autojump_clock: Moc
             "open-sesame",
             "Bearer \xfc",
         ):
-            headers = {} if given is None else {"Authorization": given}
+            headers: dict[str, str] = {} if given is None else {"Authorization": given}
             answer = await door.ask(request(path, method, headers))
             assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
             assert "kitchen" not in answer.text

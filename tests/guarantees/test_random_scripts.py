@@ -156,7 +156,7 @@ class Script:
         self.world.interrupted.update(client.producers)
         for source in ("microphone", "camera"):
             with suppress(RequestError):
-                self._moderation.mute(stay.channel, stay.user, source, by=ADMIN)  # type: ignore[arg-type]
+                self._moderation.mute(stay.channel, stay.user, source, by=ADMIN)
         await trio.lowlevel.checkpoint()
 
     async def unmute(self, number: str) -> None:
@@ -164,7 +164,7 @@ class Script:
             return
         for source in ("microphone", "camera"):
             with suppress(RequestError):
-                self._moderation.unmute(stay.channel, stay.user, source, by=ADMIN)  # type: ignore[arg-type]
+                self._moderation.unmute(stay.channel, stay.user, source, by=ADMIN)
         await trio.lowlevel.checkpoint()
 
     async def lock(self, channel: str) -> None:

@@ -36,7 +36,7 @@ const TROUBLE: Record<Trouble, (devices: readonly LocalDevice[]) => Words> = {
   }),
   moderated: (devices) => ({
     title: `A moderator muted your ${devices.join(" and ")}`,
-    text: "Nobody gets it. You can turn it on again when a moderator allows it.",
+    text: "Others get nothing of it until a moderator allows it. Then you can turn it on again.",
   }),
   failed: (devices) => ({ title: `Your ${devices.join(" and ")} did not start`, text: `${LISTEN_AND_WATCH} Trying again may help.` }),
 };

@@ -62,7 +62,6 @@ export function Tile({ tile, size, views, isPinned, takesFocus, moderation, onPi
       )}
       {isStarved && !isReconnecting && <span className="note">Video paused: slow connection</span>}
       <span className="corner">
-        {moderation && !isSelf && <PersonMenu tile={tile} moderation={moderation} />}
         {/* A click anywhere on the tile does the same. The button is for keyboards and screen readers. */}
         <button
           ref={pin}
@@ -74,6 +73,7 @@ export function Tile({ tile, size, views, isPinned, takesFocus, moderation, onPi
         >
           <Icon name="pin" />
         </button>
+        {moderation && !isSelf && <PersonMenu tile={tile} moderation={moderation} />}
         {quality && <QualityMark quality={quality} />}
       </span>
       <span className="name">

@@ -62,7 +62,8 @@ export function VideoCall({ room, state, onLeave }: VideoCallProps) {
         {presence.moderates && <ChannelMenu channel={presence.channel} moderation={room.moderation} />}
         {presence.channel.locked && (
           <span className="locked" title="A moderator locked this channel" data-testid="locked">
-            <Icon name="lock" /> Locked
+            <Icon name="lock" />
+            <span>Locked</span>
           </span>
         )}
         <Together state={state} />
