@@ -23,6 +23,7 @@ const FIRST_DELAYS: [number, number | undefined][] = [
   [4403, undefined],
   [4408, 1_000],
   [4409, undefined],
+  [4410, undefined],
   [4413, 1_000],
   [4429, 5_000],
   [4500, 1_000],
