@@ -7,7 +7,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from gateway.channel.member import Member
 from gateway.channel.moderation import ADMIN
+from protocol.vocabulary import Participant
 from tests.identity.made_up_keys import SECRET, sign, write_key
 from tests.session.example_media import CAPABILITIES
 from tests.session.memory_gateway import (
@@ -451,6 +453,21 @@ async def test_a_limit_with_a_time_outlives_its_channel(autojump_clock: MockCloc
         await trio.sleep(99)
         await join(rig, "ben")
         assert (await refusal(rig, "eve"))["code"] == "limit_exceeded"
+
+
+async def test_a_client_that_goes_before_it_gets_in_does_not_begin_the_time_anew(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        channels = rig.gateway.channels
+        channels.moderation.limit("lobby", 1, 100, by=ADMIN)
+        await trio.sleep(60)
+        entry = Participant("ada", "Ada", "2026-11-01T09:30:00.250Z")
+        with rig.gateway.register_connection("198.51.100.1") as connection, trio.CancelScope() as scope:
+            scope.cancel()
+            async with channels.seat("lobby", Member("s", connection, entry), lambda _: None):
+                raise AssertionError("it got in")
+        await trio.sleep(40)
+        await rig.joined("ben")
+        assert not channels.channels["lobby"].rules
 
 
 async def test_the_gateways_own_limit_counts_in_any_case(autojump_clock: MockClock, key: str) -> None:
