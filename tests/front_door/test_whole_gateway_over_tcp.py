@@ -79,7 +79,7 @@ async def test_the_metrics_count_the_clients_and_return_to_zero(server: Server) 
 async def test_a_moderator_sees_a_participant_and_removes_it_with_4403(server: Server) -> None:
     async with joined(server, "alice") as alice, joined(server, "bob") as bob:
         listed = await ask(server, request("/api/channels", headers=ADMIN))
-        assert listed.json == {"channels": [{"channelId": "kitchen", "members": 2}]}
+        assert listed.json == {"channels": [{"channelId": "kitchen", "members": 2, "locked": False}]}
         removed = await ask(server, request("/api/channels/kitchen/participants/alice", "DELETE", ADMIN))
         assert removed.status == 204
         assert await close_code(alice) == 4403
