@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +16,11 @@ import trio
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict, Env
 
-from gateway.config import SETTINGS, Config
+from gateway.checks.collected import CollectedSettings, first_line, misspelt_variables
+from gateway.checks.findings import Finding, as_json, as_table, error, has_errors, ok, warning
+from gateway.config import Config
 from gateway.config.config import DuplicateUsers
-from gateway.config.file import ConfigError, closest_name, read_config_file
+from gateway.config.file import ConfigError, read_config_file
 from gateway.config.text import show_config
 from gateway.identity.rights import USUAL_GRANTS
 from gateway.ops.log import configure, set_level
@@ -26,6 +29,9 @@ from gateway.ops.log_writer import non_blocking_stderr
 _ENVIRONMENT: Final = "SFU_"
 _USAGE_ERROR: Final = 2
 _DEFAULTS: Final = Config()
+
+_CHECK: Final = ("check-config",)
+_collected: Final[ContextVar[CollectedSettings]] = ContextVar("collected")
 
 log = structlog.get_logger(__name__)
 _command_line: Final[list[str]] = []
@@ -38,7 +44,14 @@ def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
     if given is None or not given.tokens:
         return
     path = Path(given.tokens[-1].value)
-    Dict(read_config_file(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+    read = _collected.get().read_file if commands == _CHECK else read_config_file
+    Dict(read(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+
+
+def _collect(_: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Take the settings for ``check-config``, which goes on behind a mistake."""
+    if commands == _CHECK:
+        _collected.get().take(arguments)
 
 
 def _default(value: Any) -> str | None:
@@ -49,13 +62,14 @@ def _default(value: Any) -> str | None:
 Settings = Annotated[Config, Parameter(name="*", negative_iterable=(), consume_multiple=True, show_default=_default)]
 HiddenSettings = Annotated[Config, Parameter(name="*", negative_iterable=(), consume_multiple=True, show=False)]
 _SEVERAL: Final = Parameter(negative_iterable=(), consume_multiple=True, show_default=" ".join)
+_Switch = Annotated[bool, Parameter(negative=())]
 ConfigFile = Annotated[Path | None, Parameter(name="--config")]
 
 app = App(
     name="sfu-gateway",
     help="A WebRTC gateway for voice and video channels.",
     version=version("trio-sfu"),
-    config=[Env(_ENVIRONMENT, command=False), _from_file],
+    config=[Env(_ENVIRONMENT, command=False), _from_file, _collect],
     help_format="plaintext",
 )
 
@@ -106,6 +120,75 @@ def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     except BrokenPipeError:  # `sfu-gateway config | head` closes the pipe early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+@app.command(name=_CHECK[0])
+def check_config(settings: HiddenSettings = _DEFAULTS, *, config: ConfigFile = None, json: _Switch = False) -> int:
+    """Say everything that is wrong with the configuration. Start nothing and open no port.
+
+    It reads the settings as serve does, from the command line, the environment
+    and the file. It also warns of settings that work and are probably mistakes.
+    The exit status is 1 if serve would not start.
+
+    Parameters
+    ----------
+    config
+        Path of the configuration file, in TOML.
+    json
+        Print JSON.
+    """
+    from gateway.checks.advice import advise
+
+    collected = _collected.get()
+    found = [error("configuration", mistake) for mistake in collected.mistakes]
+    found += [
+        warning("environment", f"{name} is no setting", f"did you mean {meant}?")
+        for name, meant in misspelt_variables(os.environ)
+    ]
+    found += advise(collected)
+    return _show([*found, *([] if has_errors(found) else [ok("configuration", "serve starts with it")])], json)
+
+
+@app.command
+def doctor(settings: HiddenSettings = _DEFAULTS, *, config: ConfigFile = None, json: _Switch = False) -> int:
+    """Check whether this machine can serve with this configuration.
+
+    It looks at ports, addresses, the clock, limits of the system, files and TURN
+    servers, for some seconds. It says what is wrong and what to do. The exit
+    status is 1 if something is wrong. Run it as the user that runs the gateway.
+
+    Parameters
+    ----------
+    config
+        Path of the configuration file, in TOML.
+    json
+        Print JSON.
+    """
+    from gateway.checks.doctor import examine
+
+    return _show(trio.run(examine, settings), json)
+
+
+@app.command
+def health(
+    settings: HiddenSettings = _DEFAULTS, *, config: ConfigFile = None, ready: _Switch = False, seconds: float = 3
+) -> int:
+    """Ask the gateway on this machine whether it runs. For health checks of containers.
+
+    Parameters
+    ----------
+    config
+        Path of the configuration file, in TOML.
+    ready
+        Ask whether it accepts new clients.
+    seconds
+        Seconds that the answer may take.
+    """
+    from gateway.checks.health import ask
+
+    answer = ask(settings, "/readyz" if ready else "/healthz", seconds)
+    print(answer.text, file=sys.stdout if answer.is_good else sys.stderr)
+    return 0 if answer.is_good else 1
 
 
 @app.command
@@ -183,11 +266,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parse(arguments: Sequence[str]) -> tuple[Callable[..., Any], inspect.BoundArguments]:
     """Find the command and its arguments. Raises :exc:`ConfigError` for a wrong command line, environment or file."""
+    words = list(arguments)
     try:
-        command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+        if tuple(words[:1]) == _CHECK:
+            _collected.set(CollectedSettings())
+            command, bound, unused, _ = app.parse_known_args(words)
+            _collected.get().note_unused(unused)
+        else:
+            command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     except (CycloptsError, ConfigError, ValueError) as error:
         # The first line names the mistake. The second would quote the value, which may be a credential.
-        raise ConfigError(str(error).strip().partition("\n")[0].rstrip(" :")) from None
+        raise ConfigError(first_line(error)) from None
     return command, bound
 
 
@@ -198,15 +287,17 @@ def _reread(arguments: Sequence[str]) -> Config:
     return settings
 
 
+def _show(findings: Sequence[Finding], json: bool) -> int:
+    """Print what a check found. Return the exit status."""
+    print(as_json(findings) if json else as_table(findings))
+    return 1 if has_errors(findings) else 0
+
+
 def _fail(message: str, status: int) -> int:
     print(f"error: {message}", file=sys.stderr)
     return status
 
 
 def _warn_of_misspelt_variables() -> None:
-    """Warn of variables whose name nearly matches a setting. Variables of other programs may share the prefix."""
-    known = {setting.name for setting in SETTINGS} | {"config"}
-    for name in os.environ:
-        setting = name.removeprefix(_ENVIRONMENT)
-        if setting != name and setting not in map(str.upper, known) and (meant := closest_name(setting, known)):
-            log.warning("unknown environment variable", name=name, hint=f"did you mean {_ENVIRONMENT}{meant.upper()}?")
+    for name, meant in misspelt_variables(os.environ):
+        log.warning("unknown environment variable", name=name, hint=f"did you mean {meant}?")

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 import sfu
 from gateway.config import Config
+from gateway.config.open_files import open_files_wanted
 from gateway.gateway import Gateway
 from gateway.http.front_door import FrontDoor
 from gateway.http.media_streams import MediaStreams
@@ -385,8 +386,6 @@ def _allow_many_files(config: Config) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    http = config.max_http_connections + config.max_half_open_connections
-    doors = 1 if config.metrics_port is None else 2
-    wanted = config.max_connections + doors * http + config.max_media_streams * config.media_tcp
+    wanted = open_files_wanted(config)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         log.warning("the limit of open files is below the limit of connections", open_files=hard, connections=wanted)

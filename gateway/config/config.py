@@ -6,7 +6,7 @@ field.
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -101,6 +101,14 @@ def _hosts(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
         except ValueError:
             hint = "without a scheme, a port or a pattern, and with xn--… for letters that are not ASCII"
             raise ValueError(f"{attribute.name} must hold names like call.example.org, {hint}, not {host!r}") from None
+
+
+class Contradictions(ValueError):
+    """Settings that are fine alone and do not fit together. The text is that of the first one."""
+
+    def __init__(self, found: tuple[str, ...]) -> None:
+        super().__init__(found[0])
+        self.found = found
 
 
 @frozen(kw_only=True)
@@ -292,22 +300,26 @@ class Config:
     """Seconds for which a bad message counts against error_budget."""
 
     def __attrs_post_init__(self) -> None:
+        if found := tuple(self._contradictions()):
+            raise Contradictions(found)
+
+    def _contradictions(self) -> Iterator[str]:
         if self.token_keys and self.join_token is not None:
-            raise ValueError("set token_keys or join_token, not both: a join carries one token")
+            yield "set token_keys or join_token, not both: a join carries one token"
         if not self.token_keys and (self.token_audience or self.token_issuer):
-            raise ValueError("token_audience and token_issuer need token_keys, or nobody checks them")
+            yield "token_audience and token_issuer need token_keys, or nobody checks them"
         if self.silence_timeout < self.disconnected_after:
-            raise ValueError("silence_timeout must not be shorter than disconnected_after")
+            yield "silence_timeout must not be shorter than disconnected_after"
         if self.state_dir is not None and self.port_wait:
-            raise ValueError("set state_dir or port_wait, not both: with state_dir, a gateway waits for its lock")
+            yield "set state_dir or port_wait, not both: with state_dir, a gateway waits for its lock"
         if self.metrics_port is None and self.metrics_host != _METRICS_HOST:
-            raise ValueError("metrics_host needs metrics_port")
+            yield "metrics_host needs metrics_port"
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("tls_cert and tls_key belong together: set both or none")
+            yield "tls_cert and tls_key belong together: set both or none"
         if self.hsts_seconds and self.tls_cert is None:
-            raise ValueError("hsts_seconds needs tls_cert; behind a TLS proxy, let the proxy send this header")
+            yield "hsts_seconds needs tls_cert; behind a TLS proxy, let the proxy send this header"
         if (last := self.media_port + self.plane_count - 1) > MAX_PORT:
-            raise ValueError(f"the last media port would be {last}, above {MAX_PORT}")
+            yield f"the last media port would be {last}, above {MAX_PORT}"
 
     @property
     def plane_count(self) -> int:

@@ -19,6 +19,11 @@ def accidental_exposure(config: Config) -> str | None:
     return f"{reason}, and everybody there may join: set token-keys or join-token, or pass --open if everybody may"
 
 
+def serves_others(config: Config) -> bool:
+    """Whether other machines reach the gateway, on purpose or not."""
+    return next(_reasons(config), None) is not None
+
+
 def _reasons(config: Config) -> Iterator[str]:
     if not _is_here(config.host):
         yield f"host {config.host} lets other machines connect"

@@ -19,7 +19,18 @@ class ConfigError(Exception):
 def read_config_file(path: Path) -> dict[str, Any]:
     """Read the settings of a file, and check that each is known and of the right type.
 
-    Raises :exc:`ConfigError`.
+    Raises :exc:`ConfigError` for the first mistake.
+    """
+    settings, mistakes = examine_config_file(path)
+    if mistakes:
+        raise ConfigError(mistakes[0])
+    return settings
+
+
+def examine_config_file(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Read the settings of a file. Return those that are known and of the right type, and a line for each mistake.
+
+    Raises :exc:`ConfigError` for a file that cannot be read as a whole.
     """
     try:
         read = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -29,17 +40,27 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
-    known = {setting.name: setting for setting in SETTINGS}
+    settings, mistakes = {}, []
     for key, value in read.items():
-        if key not in known:
-            meant = closest_name(key, known)
-            raise ConfigError(f"{path}: unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))
         try:
-            _STRICT.structure(value, cast(Any, known[key].type))
-        except Exception as error:  # cattrs raises many exceptions, none of which helps the author of the file
-            shown = "" if is_secret(known[key]) or key == "ice_servers" else f", not {value!r}"
-            raise ConfigError(f"{path}: {key} must be {_in_words(known[key].type)}{shown}") from error
-    return read
+            _check_setting(key, value)
+        except ConfigError as mistake:
+            mistakes.append(f"{path}: {mistake}")
+        else:
+            settings[key] = value
+    return settings, mistakes
+
+
+def _check_setting(key: str, value: Any) -> None:
+    """Raises :exc:`ConfigError`."""
+    if key not in _KNOWN:
+        meant = closest_name(key, _KNOWN)
+        raise ConfigError(f"unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))
+    try:
+        _STRICT.structure(value, cast(Any, _KNOWN[key].type))
+    except Exception as error:  # cattrs raises many exceptions, none of which helps the author of the file
+        shown = "" if is_secret(_KNOWN[key]) or key == "ice_servers" else f", not {value!r}"
+        raise ConfigError(f"{key} must be {_in_words(_KNOWN[key].type)}{shown}") from error
 
 
 def closest_name(key: str, known: Iterable[str]) -> str | None:
@@ -83,6 +104,7 @@ def _strict_converter() -> cattrs.Converter:
     return converter
 
 
+_KNOWN: Final = {setting.name: setting for setting in SETTINGS}
 _STRICT: Final = _strict_converter()
 _WORDS: Final = {
     bool: "true or false",

@@ -13,7 +13,8 @@ from sfu._dataplane import ThreadedPlane
 from sfu.dataplane.core import RandomSource
 from sfu.dataplane.values import Event
 
-_BUFFER = 4 * 1024 * 1024  # bytes of socket buffer in each direction that we ask for; the kernel may grant less
+BUFFER_BYTES = 4 * 1024 * 1024
+"""Bytes of socket buffer in each direction that a plane asks for.  The kernel may grant less."""
 _BATCH = 32  # datagrams for the slow path in one poll: they are some milliseconds of work
 _PORT_ATTEMPTS = 32
 _MOST_SOCKETS = 64
@@ -134,4 +135,4 @@ def _configure(bound: socket.socket) -> None:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     for direction in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         with suppress(OSError):
-            bound.setsockopt(socket.SOL_SOCKET, direction, _BUFFER)
+            bound.setsockopt(socket.SOL_SOCKET, direction, BUFFER_BYTES)
