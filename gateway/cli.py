@@ -91,7 +91,7 @@ def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     from gateway.server import serve
     from gateway.start import StartError
 
-    configure(settings.log_format)
+    configure(settings.log_format, with_addresses=settings.log_addresses)
     set_level(settings.log_level)
     _warn_of_misspelt_variables()
     try:

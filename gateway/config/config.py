@@ -164,6 +164,8 @@ class Config:
     """Least important lines that the log has."""
     log_format: Literal["console", "json"] | None = None
     """Format of the logs. Default: console on a terminal, json elsewhere."""
+    log_addresses: bool = False
+    """Whether the log has the addresses of clients. Without them, `connection` still tells clients apart."""
 
     join_token: str | None = _secret()
     """Secret that every `join` must contain. Without it, everybody may join."""

@@ -20,6 +20,8 @@ LEVELS: Final[tuple[LogLevel, ...]] = ("debug", "info", "warning", "error")
 
 # Messages of libraries below this level do not help an operator.
 _LIBRARIES_FROM: Final = logging.WARNING
+ADDRESS_FIELD: Final = "remote"
+"""The only field with the address of a client."""
 
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
@@ -38,12 +40,14 @@ def _drop_below_level(_: WrappedLogger, level: str, event: EventDict) -> EventDi
     return event
 
 
-def configure(log_format: LogFormat | None = None, stream: TextIO | None = None) -> None:
+def configure(
+    log_format: LogFormat | None = None, stream: TextIO | None = None, *, with_addresses: bool = False
+) -> None:
     """Set the destination and the format of the logs.
 
     ``log_format`` None means ``console`` on a terminal and ``json`` elsewhere. Without ``stream``, a thread writes to
     standard error (:mod:`gateway.ops.log_writer`). The gateway writes to a ``stream`` directly, so it must never block.
-    Each line of a task and its children has the fields that the task binds with ``structlog.contextvars``.
+    Lines have the addresses of clients only with ``with_addresses``. Each line of a task and its children has the fields that the task binds with ``structlog.contextvars``.
     """
     target = stream or non_blocking_stderr()
     chosen = log_format or ("console" if target.isatty() else "json")
@@ -52,6 +56,7 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *(() if with_addresses else (_leave_out_addresses,)),
     ]
     last: list[Processor] = _console_processors(out) if chosen == "console" else _json_processors()
     structlog.configure(
@@ -118,6 +123,12 @@ def _json_processors() -> list[Processor]:
 
 def _to_json(event: Any, **_: Any) -> str:
     return json.dumps(event, default=repr)
+
+
+def _leave_out_addresses(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Take the address of the client out. All lines have it in the same field."""
+    event.pop(ADDRESS_FIELD, None)
+    return event
 
 
 def _escape_control_characters(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

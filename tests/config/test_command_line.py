@@ -105,7 +105,7 @@ def test_a_misspelt_variable_causes_a_warning(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(trio, "run", lambda *_: None)
     for name in ("SFU_PROT", "SFU_CONFIGG", "SFU_PORT", "SFU_CONFIG", "SFU_HOME", "SFU_IMAGE_TAG"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(cli, "configure", lambda _: None)
+    monkeypatch.setattr(cli, "configure", lambda *_, **__: None)
     with structlog.testing.capture_logs() as logs:
         assert cli.serve() == 0
     assert {line["name"]: line["hint"] for line in logs} == {
