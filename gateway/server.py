@@ -87,6 +87,7 @@ class Server:
     def reconfigure(self, config: Config, tokens: Tokens | None, certificate: ssl.SSLContext | None) -> None:
         """Use other settings from now on. Connections and channels that are open keep their own limits."""
         self.gateway.reconfigure(config, tokens)
+        self.gateway.metrics.limits.export(config)
         self.front_door.reconfigure(config, self.make_app(config))
         if self.tls is not None and certificate is not None:
             self.tls.context = certificate
@@ -188,6 +189,7 @@ async def open_server(
         for router in routers:
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
         front_door, make = _make_front_door(config, gateway, metrics, serve_client, tls)
+        _export_use(gateway, front_door)
         url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
         metrics_url = url_of(for_metrics[0]) if for_metrics else ""
         media = tuple(address for router in routers for address in router.context.addresses)
@@ -237,6 +239,27 @@ def _serve_socket(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaita
         await front_door.serve(stream, remote_name(stream))
 
     return serve
+
+
+def _export_use(gateway: Gateway, front_door: FrontDoor) -> None:
+    """Export how much of the limits is in use."""
+    metrics = gateway.metrics
+    metrics.limits.export(
+        gateway.config,
+        {
+            "max_connections": lambda: gateway.open_connections,
+            "max_http_connections": lambda: front_door.http_connections,
+            "max_half_open_connections": lambda: len(front_door.half_open),
+            "max_media_streams": lambda: sum(router.stream_counts()[0] for router in gateway.routers),
+            "max_channels": lambda: len(gateway.channels.channels),
+            "max_removals": lambda: gateway.channels.moderation.removals,
+            "max_kept_rules": lambda: gateway.channels.moderation.kept_rules,
+            "unread_bytes": lambda: gateway.unread.size,
+        },
+    )
+    metrics.watch_gauge("sfu_stalled_planes", "Threads for media that do not run.", lambda: len(gateway.stalled_planes))
+    metrics.watch_gauge("sfu_addresses", "Addresses of clients that have an account.", lambda: len(gateway.accounts))
+    metrics.watch_gauge("sfu_addresses_in_debt", "Those that have used too much time.", gateway.accounts.in_debt)
 
 
 def _make_front_door(

@@ -38,4 +38,11 @@ class WrongDirection(SfuError):
 
 
 class LimitExceeded(SfuError):
-    """More producers, consumers or transports than one peer may have."""
+    """More producers, consumers or transports than one peer may have.
+
+    ``setting`` is the field of :class:`sfu.MediaSettings` with the limit, or empty.
+    """
+
+    def __init__(self, message: str, setting: str = "") -> None:
+        super().__init__(message)
+        self.setting = setting

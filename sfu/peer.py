@@ -115,7 +115,7 @@ class Peer:
         if transport.direction != "send":
             raise WrongDirection("this is not a send transport")
         if len(self.producers) >= self.context.settings.max_producers:
-            raise LimitExceeded(f"at most {self.context.settings.max_producers} producers")
+            raise LimitExceeded(f"at most {self.context.settings.max_producers} producers", "max_producers")
         self.cname = self.cname or self.context.new_id()
         plan = ortc.accept_producer(
             kind, parameters, self.context.capabilities, default_cname=self.cname, paused=paused
@@ -153,7 +153,7 @@ class Peer:
         if producer.closed:
             raise NotFound("this producer has closed")
         if len(self.consumers) >= self.context.settings.max_consumers:
-            raise LimitExceeded(f"at most {self.context.settings.max_consumers} consumers")
+            raise LimitExceeded(f"at most {self.context.settings.max_consumers} consumers", "max_consumers")
         report_interval = self.context.settings.report_interval_of(producer.kind)
         plan = _receiver(transport, capabilities).plan(producer.plan, report_interval=report_interval)
         if producer.plane_id in transport.consumers:

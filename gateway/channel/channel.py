@@ -117,6 +117,8 @@ class Channel:
         limit = None if takes_over else self.member_limit
         most = self.max_members if limit is None else min(limit, self.max_members)
         if len(self.members) >= most:
+            if most == self.max_members:
+                self.metrics.limits.reached("max_members")
             raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"the channel has {most} members already")
 
     def _require_claim(self, newcomer: Member) -> None:

@@ -40,7 +40,7 @@ class Channels:
     def reconfigure(self, config: Config) -> None:
         """Use other settings for the channels that open from now on."""
         self.config = config
-        self._removals.maximum = config.max_removals
+        self.moderation.reconfigure(config)
 
     @property
     def channels(self) -> Mapping[str, Channel]:
@@ -74,6 +74,7 @@ class Channels:
         channel = self._channels.get(channel_id)
         if channel is None:
             if len(self._channels) >= self.config.max_channels:
+                self.metrics.limits.reached("max_channels")
                 raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"there are {self.config.max_channels} channels already")
             log = self.log.bind(channel=channel_id)
             # A clock that goes back must not bring an old epoch again.

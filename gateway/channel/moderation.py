@@ -43,6 +43,22 @@ class Moderation:
         self._removals = Removals(self.config.max_removals)
         self._kept = KeptRules(self.config.max_kept_rules)
 
+    def reconfigure(self, config: Config) -> None:
+        """Use other limits from now on."""
+        self.config = config
+        self._removals.maximum = config.max_removals
+        self._kept.maximum = config.max_kept_rules
+
+    @property
+    def removals(self) -> int:
+        """The number of users and addresses that are removed for a time."""
+        return len(self._removals)
+
+    @property
+    def kept_rules(self) -> int:
+        """The number of locks and limits that are kept for channels that are not open."""
+        return len(self._kept)
+
     # Decisions.
 
     def remove(self, channel_id: str, user_id: str, seconds: float | None = None, *, by: str) -> None:
@@ -60,7 +76,8 @@ class Moderation:
             now = trio.current_time()
             sites = {site_of(connection.remote) for connection in expelled}
             for name in (user_id, *(site for site in sites if site is not None)):
-                self._removals.add(channel_id, name, now + seconds, now)
+                if self._removals.add(channel_id, name, now + seconds, now):
+                    self.metrics.limits.reached("max_removals")
         self._record("remove", channel_id, by, member=user_id, for_seconds=seconds)
 
     def mute(self, channel_id: str, user_id: str, source: Source, *, by: str) -> None:
@@ -115,7 +132,11 @@ class Moderation:
         kept, lost = self._kept.of(channel_id, now)
         if not (name in kept if rule is None else rule.seconds):
             raise RequestError(ErrorCode.NOT_FOUND, "there is no such channel")
-        self._kept.set(channel_id, name, rule, now, lost)
+        self._keep(channel_id, name, rule, lost)
+
+    def _keep(self, channel_id: str, name: RuleName, rule: Rule | None, lost: LostMembers | None) -> None:
+        if self._kept.set(channel_id, name, rule, trio.current_time(), lost):
+            self.metrics.limits.reached("max_kept_rules")
 
     def _record(self, action: ModeratorAction, channel_id: str, by: str, **details: Any) -> None:
         self.metrics.moderated(action)
@@ -147,4 +168,4 @@ class Moderation:
         # If nobody got in, the time goes on. Otherwise each attempt would begin it anew.
         if channel.revision:
             for name in ("lock", "limit"):
-                self._kept.set(channel.id, name, channel.rules.get(name), trio.current_time(), channel.lost)
+                self._keep(channel.id, name, channel.rules.get(name), channel.lost)

@@ -19,13 +19,17 @@ class Removals:
     def __len__(self) -> int:
         return len(self._until)
 
-    def add(self, channel_id: str, name: str, until: float, now: float) -> None:
-        """Keep a user id, or a site that :func:`site_of` returned, out of a channel until this time."""
+    def add(self, channel_id: str, name: str, until: float, now: float) -> bool:
+        """Keep a user id, or a site that :func:`site_of` returned, out of a channel until this time.
+
+        Return whether another removal was forgotten for it.
+        """
         self._until = {key: end for key, end in self._until.items() if end > now}
         self._until.pop((channel_id, name), None)
-        if len(self._until) >= self.maximum:
+        if forgets := len(self._until) >= self.maximum:
             del self._until[min(self._until, key=self._until.__getitem__)]
         self._until[channel_id, name] = until
+        return forgets
 
     def seconds_left(self, channel_id: str, user_id: str, remote: str, now: float) -> float:
         """The seconds for which the user, or the address in ``remote``, is still kept out. 0 if neither is."""

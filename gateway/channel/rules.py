@@ -82,16 +82,20 @@ class KeptRules:
 
     def set(
         self, channel_id: str, name: RuleName, rule: Rule | None, now: float, lost: LostMembers | None = None
-    ) -> None:
-        """Keep a rule for its time from now on. None ends it. ``lost`` has the members that the lock lets in."""
+    ) -> bool:
+        """Keep a rule for its time from now on. None ends it. ``lost`` has the members that the lock lets in.
+
+        Return whether another rule had to be forgotten for it.
+        """
         self._kept.pop((channel_id, name), None)
         if rule is None or not rule.seconds:
-            return
+            return False
         if len(self._kept) >= self.maximum:
             self._kept = {key: kept for key, kept in self._kept.items() if kept.until > now}
-        if len(self._kept) >= self.maximum:
+        if is_full := len(self._kept) >= self.maximum:
             del self._kept[min(self._kept, key=lambda key: self._kept[key].until)]
         self._kept[channel_id, name] = _Kept(rule, now + rule.seconds, lost)
+        return is_full
 
     def of(self, channel_id: str, now: float) -> tuple[dict[RuleName, Rule], LostMembers | None]:
         """The rules that still count for a channel, and the lost members that its lock lets in."""

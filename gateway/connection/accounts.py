@@ -67,6 +67,11 @@ class Accounts:
         for account in self._addresses.values():
             account.rate, account.burst = share, burst
 
+    def in_debt(self) -> int:
+        """How many addresses have used more than they may."""
+        now = trio.current_time()
+        return sum(account.debt(now) > 0 for account in self._addresses.values())
+
     def of(self, remote: str) -> TokenBucket | None:
         """The account of the address in ``remote``, an address with or without a port. None for loopback."""
         key = site_of(remote)

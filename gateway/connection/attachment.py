@@ -41,9 +41,13 @@ class Owner(Protocol):
     @property
     def max_message_bytes(self) -> int: ...
     @property
+    def limit_of_messages(self) -> str: ...
+    @property
     def unread(self) -> UnreadBudget: ...
     def receive(self, attachment: "Attachment", text: str, size: int) -> None: ...
-    def attachment_ended(self, attachment: "Attachment", end_reason: EndReason, *, broken: bool) -> None: ...
+    def attachment_ended(
+        self, attachment: "Attachment", end_reason: EndReason, *, broken: bool, limit: str | None = None
+    ) -> None: ...
     def attachment_failed(self, attachment: "Attachment", errors: ExceptionGroup[Exception]) -> None: ...
     async def wait_resumed(self, attachment: "Attachment") -> None: ...
     def stop_waiting(self, attachment: "Attachment") -> None: ...
@@ -72,12 +76,12 @@ class Attachment:
     _reported: trio.Event = field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
-        self._unread = UnreadShare(self.owner.unread, lambda: self.report(end_reasons.TOO_BIG))
+        self._unread = UnreadShare(self.owner.unread, lambda: self.report(end_reasons.TOO_BIG, limit="unread_bytes"))
         self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age)
         self.shared = SharedStream(
             self.stream,
             lambda: UNFINISHED_MESSAGE_FACTOR * self.owner.max_message_bytes,
-            lambda: self.report(end_reasons.TOO_BIG),
+            lambda: self.report(end_reasons.TOO_BIG, limit=self.owner.limit_of_messages),
             lambda: self.owner.debt,
             self._unread.change,
         )
@@ -150,7 +154,7 @@ class Attachment:
             if isinstance(message, bytes):
                 self.report(end_reasons.NOT_TEXT)
             elif (size := len(message.encode())) > self.owner.max_message_bytes:
-                self.report(end_reasons.TOO_BIG)
+                self.report(end_reasons.TOO_BIG, limit=self.owner.limit_of_messages)
             else:
                 self.owner.receive(self, message, size)
 
@@ -179,20 +183,25 @@ class Attachment:
             config.media_grace,
             lambda: self.owner.media_heard_at(),
         )
-        self.report(await liveness.wait_gone())
+        gone = await liveness.wait_gone()
+        self.report(gone, limit="outbox_age" if gone is end_reasons.TOO_SLOW else None)
 
     # The end.
 
-    def report(self, end_reason: EndReason, *, broken: bool = False) -> None:
+    def report(self, end_reason: EndReason, *, broken: bool = False, limit: str | None = None) -> None:
         """Report to the connection that this socket is of no use any more. ``broken`` says that the socket ended
-        without a close frame, so the client may come back with another one."""
+        without a close frame, so the client may come back with another one. ``limit`` is the setting that the client
+        has reached."""
         self._reported.set()
-        self.owner.attachment_ended(self, end_reason, broken=broken)
+        self.owner.attachment_ended(self, end_reason, broken=broken, limit=limit)
 
     def _websocket_closed(self, closed: ConnectionClosed) -> None:
         """Report that the WebSocket closed. Both the reader and the writer may notice this first."""
         code = None if closed.reason is None else closed.reason.code
-        self.report(end_reason_of(closed), broken=code == CloseCode.ABNORMAL)
+        end_reason = end_reason_of(closed)
+        too_big = end_reason is end_reasons.BROKE_WEBSOCKET and code == CloseCode.TOO_BIG
+        limit = self.owner.limit_of_messages if too_big else None
+        self.report(end_reason, broken=code == CloseCode.ABNORMAL, limit=limit)
         if self.owner.end_reason is end_reasons.BROKE_WEBSOCKET:
             self.owed_close_code = code or CloseCode.PROTOCOL_ERROR
 

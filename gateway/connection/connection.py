@@ -86,25 +86,37 @@ class Connection:
         self.broadcast_budget = TokenBucket(self.config.message_rate, self.config.message_burst)
         self.resume_budget = TokenBucket(RESUMES_PER_SECOND, RESUMES_AT_ONCE)
         self._errors = ErrorBudget(self.config.error_budget, self.config.error_window)
-        self._unread = UnreadShare(self.unread, lambda: self.end(end_reasons.RATE_LIMITED))
+        self._unread = UnreadShare(self.unread, lambda: self.end(end_reasons.RATE_LIMITED, "unread_bytes"))
         self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes, self._unread.change)
 
     # Ending the connection.
 
-    def end(self, end_reason: EndReason) -> None:
-        """Record the first reason and cancel the scope. The blocks inside the scope do all the cleanup."""
+    def end(self, end_reason: EndReason, limit: str | None = None) -> None:
+        """Record the first reason and cancel the scope. The blocks inside the scope do all the cleanup.
+
+        ``limit`` is the setting whose limit the client has reached.
+        """
         if self.end_reason is None:
             self.ended_at = trio.current_time()
             self.end_reason = end_reason
             self.scope.cancel()
             self._wait_is_over.set()
-            self.log.info("client disconnected", why=end_reason.text)
+            if limit is None:
+                self.log.info("client disconnected", why=end_reason.text)
+            else:
+                self.metrics.limits.reached(limit)
+                self.log.info("client disconnected", why=end_reason.text, setting=limit)
 
     @property
     def max_message_bytes(self) -> int:
         """How large a message may be. Strangers have little to say."""
         config = self.config
         return config.max_message_bytes if self.in_session else min(config.max_stranger_bytes, config.max_message_bytes)
+
+    @property
+    def limit_of_messages(self) -> str:
+        """The setting that bounds the size of a message."""
+        return "max_message_bytes" if self.in_session else "max_stranger_bytes"
 
     def forget_unread(self) -> None:
         """Nobody reads the inbox any more."""
@@ -187,7 +199,7 @@ class Connection:
     def _count_error(self, code: ErrorCode) -> None:
         self.metrics.request_error(code)
         if code.is_counted and not self._errors.spend(trio.current_time()):
-            self.end(end_reasons.TOO_MANY_ERRORS)
+            self.end(end_reasons.TOO_MANY_ERRORS, "error_budget")
 
     def send(self, frame: Frame) -> bool:
         """Put an event into the outbox and return whether it was accepted. Does not wait."""
@@ -210,7 +222,7 @@ class Connection:
         taken = self.attachment.outbox.put(frame)
         if not taken:
             # A closed outbox also refuses, but then the connection has an end reason already.
-            self.end(end_reasons.TOO_SLOW)
+            self.end(end_reasons.TOO_SLOW, "outbox_bytes")
         return taken
 
     # What its sockets report.
@@ -223,14 +235,16 @@ class Connection:
 
     def _enqueue(self, message: ReceivedMessage) -> None:
         if not self.inbox.put(message):
-            self.end(end_reasons.RATE_LIMITED)
+            self.end(end_reasons.RATE_LIMITED, self.inbox.full_limit)
 
-    def attachment_ended(self, attachment: Attachment, end_reason: EndReason, *, broken: bool) -> None:
+    def attachment_ended(
+        self, attachment: Attachment, end_reason: EndReason, *, broken: bool, limit: str | None = None
+    ) -> None:
         """The socket is of no use any more. This ends the connection, unless the client may come back."""
         if attachment is not self.attachment or self.end_reason is not None:
             return
         if not broken or not self.in_session or not self.config.resume_grace:
-            self.end(end_reason)
+            self.end(end_reason, limit)
             return
         self.attachment, self._broken, self._wait_is_over = None, attachment, trio.Event()
         attachment.abort()

@@ -47,6 +47,11 @@ class Inbox:
         self._filled.set()
         return True
 
+    @property
+    def full_limit(self) -> str:
+        """The setting that left no room for the last refused message."""
+        return "inbox_messages" if len(self._queue) >= self.max_messages else "inbox_bytes"
+
     async def get(self) -> ReceivedMessage:
         """Return the oldest message. Always a checkpoint."""
         await trio.lowlevel.checkpoint()

@@ -103,6 +103,7 @@ class FrontDoor:
         self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
         self._trusted_proxies = TrustedProxies.of(config.trusted_proxies)
         self.half_open.most = config.max_half_open_connections
+        self.places.most = config.max_connections_per_address
         if self._media_streams is not None:
             self._media_streams.most = config.max_media_streams
 

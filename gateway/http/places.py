@@ -18,7 +18,7 @@ class Places:
     """At most ``most`` places for each site, as :func:`site_of` tells sites apart."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._taken: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -28,7 +28,7 @@ class Places:
     def require(self, remote: str) -> None:
         """Check that an address may have another place. Raises :exc:`HttpError` 429."""
         site = site_of(remote)
-        if site is not None and self._taken.get(site, 0) >= self._most:
+        if site is not None and self._taken.get(site, 0) >= self.most:
             why = "too many connections from this address"
             raise HttpError(HTTPStatus.TOO_MANY_REQUESTS, why, [(b"retry-after", b"5")], HttpRefusal.ADDRESS_FULL)
 

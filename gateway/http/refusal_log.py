@@ -10,6 +10,7 @@ from attrs import define, field
 
 from gateway.connection.rates import TokenBucket
 from gateway.ops.http_refusal import HttpRefusal
+from gateway.ops.limit_metrics import LIMITS
 from gateway.ops.metrics import Metrics
 from sfu import StreamRefusal
 
@@ -28,6 +29,7 @@ _SETTINGS: Final = {
     HttpRefusal.TOO_MANY_CONNECTIONS: "max_http_connections",
     HttpRefusal.FULL: "max_connections",
     HttpRefusal.ADDRESS_FULL: "max_connections_per_address",
+    HttpRefusal.RATE_LIMITED: "address_work_share",
 }
 
 
@@ -72,6 +74,8 @@ class RefusalLog:
         length. ``status`` is None if no answer was possible."""
         self.metrics.http_refusal(reason)
         setting, why = _SETTINGS.get(reason), why[:_MAX_CHARACTERS]
+        if setting in LIMITS:
+            self.metrics.limits.reached(setting)
         answered: dict[str, str | int] = {} if status is None else {"status": status}
         self._budgets[reason].say(setting, "request refused", remote=remote, reason=str(reason), why=why, **answered)
 
@@ -79,4 +83,6 @@ class RefusalLog:
         """Count a media stream that was refused, and log it if its reason has lines left."""
         self.metrics.stream_refusal(reason)
         setting = _STREAM_SETTINGS.get(reason)
+        if setting in LIMITS:
+            self.metrics.limits.reached(setting)
         self._stream_budgets[reason].say(setting, "media stream refused", remote=remote, reason=str(reason))

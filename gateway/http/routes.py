@@ -1,6 +1,6 @@
 """The HTTP routes besides the WebSocket: health, metrics, moderation, and the files of the web client."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final

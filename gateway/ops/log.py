@@ -47,7 +47,8 @@ def configure(
 
     ``log_format`` None means ``console`` on a terminal and ``json`` elsewhere. Without ``stream``, a thread writes to
     standard error (:mod:`gateway.ops.log_writer`). The gateway writes to a ``stream`` directly, so it must never block.
-    Lines have the addresses of clients only with ``with_addresses``. Each line of a task and its children has the fields that the task binds with ``structlog.contextvars``.
+    Lines have the addresses of clients only with ``with_addresses``. Each line of a task and its children has the
+    fields that the task binds with ``structlog.contextvars``.
     """
     target = stream or non_blocking_stderr()
     chosen = log_format or ("console" if target.isatty() else "json")

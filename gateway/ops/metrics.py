@@ -11,6 +11,7 @@ from attrs import frozen
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
@@ -21,6 +22,7 @@ from prometheus_client.registry import Collector
 
 import sfu
 from gateway.ops.http_refusal import HttpRefusal
+from gateway.ops.limit_metrics import LimitMetrics
 from gateway.ops.log_writer import lost_lines
 from protocol.errors import CloseCode, ErrorCode
 from protocol.events import LeaveReason
@@ -84,6 +86,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
+        self.limits = LimitMetrics(self.registry)
         self._joins = Counter("sfu_joins", "Sessions that joined a channel.", registry=self.registry)
         self._leaves = self._counter(
             "sfu_leaves", "Sessions that left a channel, by reason.", "reason", get_args(LeaveReason)
@@ -139,6 +142,10 @@ class Metrics:
             "Connections that an exception ended before they were sessions.",
             registry=self.registry,
         )
+
+    def watch_gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Export a gauge that ``read`` returns at each scrape."""
+        Gauge(name, meaning, registry=self.registry).set_function(read)
 
     def _counter(self, name: str, meaning: str, label: str, values: Iterable[str]) -> Counter:
         """Make a counter with a label. All known values exist from the start. Otherwise Prometheus would miss the first

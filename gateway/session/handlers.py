@@ -255,7 +255,10 @@ def message(session: Session, data: SendMessage) -> Delivered:
     session.spend_broadcast(1 + frame.size * len(receivers) // MESSAGE_BYTES_PER_TOKEN)
     # What a member says must not endanger another one who reads slowly. `delivered` tells how many got it.
     limit = session.gateway.config.message_backlog_bytes
-    return Delivered(sum(receiver.send(frame) for receiver in receivers if receiver.connection.backlog < limit))
+    ready = [receiver for receiver in receivers if receiver.connection.backlog < limit]
+    if left_out := len(receivers) - len(ready):
+        session.gateway.metrics.limits.reached("message_backlog_bytes", left_out)
+    return Delivered(sum(receiver.send(frame) for receiver in ready))
 
 
 @handler(needs=None)

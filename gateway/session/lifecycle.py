@@ -192,6 +192,8 @@ def answer(session: Session, request: Request) -> None:
     try:
         response = Ok(request.id, perform(session, request.data))
     except RequestError as refused:
+        if isinstance(refused.__cause__, sfu.errors.LimitExceeded) and refused.__cause__.setting:
+            session.gateway.metrics.limits.reached(refused.__cause__.setting)
         response = Error.for_request(request.id, refused)
     except Exception as error:
         reference = connection.fail(error)

@@ -45,7 +45,7 @@ class RequestSource:
             await self._wait_paid()
             now, cost = trio.current_time(), 1 + message.size // REQUEST_BYTES_PER_TOKEN
             if not self._hard_limit.take(cost, now):
-                self.connection.end(end_reasons.RATE_LIMITED)
+                self.connection.end(end_reasons.RATE_LIMITED, "request_rate")
                 continue
             try:
                 request = decode_request(message.text)
@@ -56,14 +56,16 @@ class RequestSource:
                 continue
             if self._soft_limit.take(cost, now):
                 return request
+            self.connection.metrics.limits.reached("request_rate")
             refused = RequestError(ErrorCode.RATE_LIMITED, "too many requests in too short a time")
             self.connection.respond(Error.for_request(request.id, refused))
 
     async def _wait_paid(self) -> None:
         """Serve a client later that has used more of the gateway's time than it may."""
-        if self.connection.own_debt > MOST_DEBT:
-            self.connection.end(end_reasons.RATE_LIMITED)
+        if (own := self.connection.own_debt) > MOST_DEBT:
+            self.connection.end(end_reasons.RATE_LIMITED, "work_share")
         if debt := self.connection.debt:
+            self.connection.metrics.limits.reached("work_share" if own >= debt else "address_work_share")
             await trio.sleep(min(debt, MOST_DEBT))
 
     def _is_repeated(self, request_id: int, message: ReceivedMessage) -> bool:

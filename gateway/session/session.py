@@ -48,4 +48,5 @@ class Session:
         """Charge a broadcast to the client, so that its messages leave room for those of others. Raises
         :exc:`RequestError` if the client has sent too many."""
         if not self.member.connection.broadcast_budget.take(cost, trio.current_time()):
+            self.gateway.metrics.limits.reached("message_rate")
             raise RequestError(ErrorCode.RATE_LIMITED, "too many messages to other members in too short a time")

@@ -11,11 +11,13 @@ from trio.testing import MockClock, memory_stream_pair
 
 from gateway.config import Config
 from gateway.http.routes import make_app
+from gateway.ops.limit_metrics import LIMITS
 from gateway.ops.metrics import Metrics
 from gateway.server import open_server
 from protocol.limits import SUBPROTOCOL
 from tests.front_door.memory_front_door import Clients, Door, connect_tcp, drip, parse, read_all, request, upgrade
 from tests.front_door.stand_ins import no_channels
+from tests.session.test_reached_limits import reached
 
 Cause = Callable[[Door], Awaitable[Any]]
 HEAD = Config().max_request_head_bytes
@@ -102,6 +104,7 @@ async def test_a_refusal_says_in_the_log_why_and_which_setting_decides(
     assert line["why"]
     assert "left_out" not in line
     assert happened(door) == {reason: 1}
+    assert reached(door.metrics) == ({setting: 1} if setting in LIMITS else {})
 
 
 async def test_a_full_gateway_is_logged_with_the_setting_of_the_limit(
