@@ -32,7 +32,7 @@ run: $(STAMPS)/runtime $(STAMPS)/dataplane $(STAMPS)/web  ## start the gateway a
 dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## install the dependencies of tests, benches and synthetic clients into .venv
 
 # Two checks run at a time, which about halves the time.
-test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn  ## run every check
+test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/promtool  ## run every check
 	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit lint types web-check rust-check wheel-check
 
 # Checks for the tools that every build needs, and says how to get a missing one.
@@ -108,7 +108,7 @@ wheel: $(STAMPS)/runtime $(STAMPS)/web  ## build a wheel in dist/, which needs n
 wheel-check: wheel  ## install the wheel where neither Rust nor Node exists, and try it
 	tools/check_wheel.sh "$(PYTHON)" "$$(ls -t $(abspath dist)/*.whl | head -1)"
 
-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn  ## run all Python tests, including those in browsers (some: ARGS="tests/media -k silent")
+unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/promtool  ## run all Python tests, including those in browsers (some: ARGS="tests/media -k silent")
 	$(BIN)/pytest $(ARGS)
 
 VIRTUAL := tests/guarantees tests/harness
@@ -116,7 +116,7 @@ VIRTUAL := tests/guarantees tests/harness
 virtual-unit: $(STAMPS)/dev $(STAMPS)/dataplane
 	$(BIN)/pytest $(ARGS) -o cache_dir=.pytest_cache/virtual $(VIRTUAL)
 
-real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn
+real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/promtool
 	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%)
 
 soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## run random scripts of many clients for a long time (SOAK_EXAMPLES=100000)
@@ -181,6 +181,10 @@ $(STAMPS)/coturn: | $(STAMPS)/firefox
 	@mkdir -p $(STAMPS)
 	tools/install_coturn.sh
 	@touch $@
+
+$(STAMPS)/promtool: | $(STAMPS)/coturn
+	tools/install_promtool.sh $@
+	@mkdir -p $@ && touch $@
 
 format: $(STAMPS)/dev  ## format the code
 	$(BIN)/ruff check --fix $(PACKAGES)

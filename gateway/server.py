@@ -22,7 +22,7 @@ from gateway.http.routes import make_app, make_metrics_app
 from gateway.http.sockets import remote_name, show_address, url_of
 from gateway.http.tls import Tls
 from gateway.identity.tokens import Tokens
-from gateway.ops import garbage_collection, loop_time, loop_watch
+from gateway.ops import garbage_collection, loop_time, loop_watch, supervisor
 from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
 from gateway.place import Place, enter_place
@@ -311,18 +311,20 @@ async def serve(
             _warm_up(server.gateway)
             also = {"metrics": server.metrics_url} if server.metrics_url else {}
             log.info("listening", url=server.url, media=", ".join(map(show_address, server.media_addresses)), **also)
-            task_status.started(server)
-            while (number := await anext(signals)) == signal.SIGHUP:
-                await reload(server, reread or (lambda: config))
-                _allow_many_files(server.config)
-            log.info(
-                "draining",
-                signal=signal.Signals(number).name,
-                clients=server.front_door.clients,
-                at_most_seconds=server.config.drain_timeout,
-                hint="press Ctrl-C again to exit at once",
-            )
-            await _drain(server, place, signals, exit_at_once)
+            async with supervisor.tell_supervisor():
+                task_status.started(server)
+                while (number := await anext(signals)) == signal.SIGHUP:
+                    await reload(server, reread or (lambda: config))
+                    _allow_many_files(server.config)
+                supervisor.notify("STOPPING=1")
+                log.info(
+                    "draining",
+                    signal=signal.Signals(number).name,
+                    clients=server.front_door.clients,
+                    at_most_seconds=server.config.drain_timeout,
+                    hint="press Ctrl-C again to exit at once",
+                )
+                await _drain(server, place, signals, exit_at_once)
     log.info("stopped")
 
 
