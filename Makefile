@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
+SBOM := dist/sbom
 WEB := gateway/web
 ORACLE := tests/ortc/oracle
 DATAPLANE := sfu/dataplane
@@ -21,7 +22,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop estimator bench bench-leave bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check sbom audit soak mutations interop estimator bench bench-leave bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -102,8 +103,35 @@ rust-check: $(STAMPS)/venv $(DATAPLANE)/Cargo.lock  ## check the packet path wit
 fuzz: $(DATAPLANE)/Cargo.lock  ## send ten million mutated datagrams to the packet path (FUZZ_DATAGRAMS=10000000)
 	FUZZ_DATAGRAMS=$${FUZZ_DATAGRAMS:-10000000} $(CARGO) test $(CORE) --profile fuzz -- --ignored --nocapture million
 
-wheel: $(STAMPS)/runtime $(STAMPS)/web  ## build a wheel in dist/, which needs neither Rust nor Node to install
-	$(BIN)/maturin build --quiet --release --locked --out dist
+# The tools for audits and SBOMs have a virtual environment of their own.
+$(STAMPS)/audit: requirements/audit.txt $(STAMPS)/venv
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
+$(SBOM)/python.cdx.json: requirements/runtime.txt pyproject.toml $(STAMPS)/audit
+	@mkdir -p $(SBOM)
+	PYTHONWARNINGS=ignore $(STAMPS)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file $@ requirements/runtime.txt
+
+$(SBOM)/page.cdx.json: $(WEB)/package-lock.json | tools-present
+	@mkdir -p $(SBOM)
+	npm --prefix $(WEB) sbom --sbom-format cyclonedx --package-lock-only --omit dev >$@.new
+	@mv $@.new $@
+
+wheel: $(STAMPS)/runtime $(STAMPS)/web $(SBOM)/python.cdx.json $(SBOM)/page.cdx.json  ## build a wheel in dist/, which needs neither Rust nor Node to install
+	$(BIN)/maturin build --quiet --release --locked --out dist --sbom-include $(SBOM)/python.cdx.json --sbom-include $(SBOM)/page.cdx.json
+
+# maturin lists the crates that are in the wheel.
+sbom: wheel  ## list all that is inside, as CycloneDX: dist/sbom/ has Python packages, npm packages and Rust crates (the wheel has them, too)
+	@rm -rf $(SBOM)/wheel
+	$(PYTHON) -m zipfile -e "$$(ls -t dist/*.whl | head -1)" $(SBOM)/wheel
+	@mv $(SBOM)/wheel/*/sboms/*.cyclonedx.json $(SBOM)/
+	@rm -rf $(SBOM)/wheel
+	@ls $(SBOM)/*
+
+audit: $(STAMPS)/audit  ## look for known vulnerabilities and forbidden licences in the dependencies, and say what could not be checked
+	$(PYTHON) -m tools.audit $(STAMPS)/audit/bin/pip-audit
 
 wheel-check: wheel  ## install the wheel where neither Rust nor Node exists, and try it
 	tools/check_wheel.sh "$(PYTHON)" "$$(ls -t $(abspath dist)/*.whl | head -1)"

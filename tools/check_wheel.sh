@@ -23,7 +23,8 @@ for unwanted in 'tools/bench/' 'tools/interop/' 'tools/mutations/' 'tools/[a-z_]
   if grep -E "^$unwanted" "$directory/files"; then fail "holds files of the checkout alone"; fi
 done
 for wanted in gateway/web/dist/index.html sfu/_dataplane protocol/schema.json tools/full/__main__.py \
-  tools/harness/world.py tools/light/client.py tools/loadtest/cli.py; do
+  tools/harness/world.py tools/light/client.py tools/loadtest/cli.py 'trio_sfu-[^/]*/sboms/python.cdx.json' \
+  'trio_sfu-[^/]*/sboms/page.cdx.json' 'trio_sfu-[^/]*/sboms/[a-z_-]*.cyclonedx.json'; do
   grep -q "^$wanted" "$directory/files" || fail "has no $wanted"
 done
 

@@ -9,4 +9,5 @@ compile() {
 compile pyproject.toml --extra loadtest --group dev --output-file requirements/dev.txt
 compile pyproject.toml --constraints requirements/dev.txt --output-file requirements/runtime.txt
 compile pyproject.toml --extra loadtest --constraints requirements/dev.txt --output-file requirements/loadtest.txt
+compile --group audit --output-file requirements/audit.txt
 compile --group build --constraints requirements/dev.txt --output-file requirements/build.txt
