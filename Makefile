@@ -33,7 +33,7 @@ run: $(STAMPS)/runtime $(STAMPS)/dataplane $(STAMPS)/web  ## start the gateway a
 dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## install the dependencies of tests, benches and synthetic clients into .venv
 
 # Two checks run at a time, which about halves the time.
-test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/promtool  ## run every check
+test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/prometheus  ## run every check
 	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit lint types web-check rust-check wheel-check
 
 # Checks for the tools that every build needs, and says how to get a missing one.
@@ -104,14 +104,16 @@ fuzz: $(DATAPLANE)/Cargo.lock  ## send ten million mutated datagrams to the pack
 	FUZZ_DATAGRAMS=$${FUZZ_DATAGRAMS:-10000000} $(CARGO) test $(CORE) --profile fuzz -- --ignored --nocapture million
 
 # The tools for audits and SBOMs have a virtual environment of their own.
-$(STAMPS)/audit: requirements/audit.txt $(STAMPS)/venv
-	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+AUDIT := $(STAMPS)/audit-venv/bin
+$(STAMPS)/audit: requirements/audit.txt | tools-present
+	@mkdir -p $(STAMPS)
+	$(PYTHON) -m venv $(STAMPS)/audit-venv
+	$(AUDIT)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	@touch $@
 
 $(SBOM)/python.cdx.json: requirements/runtime.txt pyproject.toml $(STAMPS)/audit
 	@mkdir -p $(SBOM)
-	PYTHONWARNINGS=ignore $(STAMPS)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	PYTHONWARNINGS=ignore $(AUDIT)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--output-format JSON --output-file $@ requirements/runtime.txt
 
 $(SBOM)/page.cdx.json: $(WEB)/package-lock.json | tools-present
@@ -131,12 +133,12 @@ sbom: wheel  ## list all that is inside, as CycloneDX: dist/sbom/ has Python pac
 	@ls $(SBOM)/*
 
 audit: $(STAMPS)/audit  ## look for known vulnerabilities and forbidden licences in the dependencies, and say what could not be checked
-	$(PYTHON) -m tools.audit $(STAMPS)/audit/bin/pip-audit
+	$(PYTHON) -m tools.audit $(AUDIT)/pip-audit
 
 wheel-check: wheel  ## install the wheel where neither Rust nor Node exists, and try it
 	tools/check_wheel.sh "$(PYTHON)" "$$(ls -t $(abspath dist)/*.whl | head -1)"
 
-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/promtool  ## run all Python tests, including those in browsers (some: ARGS="tests/media -k silent")
+unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/prometheus  ## run all Python tests, including those in browsers (some: ARGS="tests/media -k silent")
 	$(BIN)/pytest $(ARGS)
 
 VIRTUAL := tests/guarantees tests/harness
@@ -144,7 +146,7 @@ VIRTUAL := tests/guarantees tests/harness
 virtual-unit: $(STAMPS)/dev $(STAMPS)/dataplane
 	$(BIN)/pytest $(ARGS) -o cache_dir=.pytest_cache/virtual $(VIRTUAL)
 
-real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/promtool
+real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/prometheus
 	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%)
 
 soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## run random scripts of many clients for a long time (SOAK_EXAMPLES=100000)
@@ -210,9 +212,9 @@ $(STAMPS)/coturn: | $(STAMPS)/firefox
 	tools/install_coturn.sh
 	@touch $@
 
-$(STAMPS)/promtool: | $(STAMPS)/coturn
-	tools/install_promtool.sh $@
-	@mkdir -p $@ && touch $@
+$(STAMPS)/prometheus: | $(STAMPS)/coturn
+	tools/install_promtool.sh $(STAMPS)/promtool
+	@touch $@
 
 format: $(STAMPS)/dev  ## format the code
 	$(BIN)/ruff check --fix $(PACKAGES)

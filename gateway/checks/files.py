@@ -8,7 +8,7 @@ from gateway.config import Config
 from gateway.identity.keys import KeyFileError, load_keys
 
 
-async def check_files(config: Config) -> list[Finding]:
+def check_files(config: Config) -> list[Finding]:
     """Every setting that names a file or a folder."""
     return [*_token_keys(config), *_page(config)]
 

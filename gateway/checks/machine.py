@@ -63,7 +63,7 @@ def is_synchronised() -> bool | None:
     return not ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[5 * ctypes.sizeof(ctypes.c_long) // 4] & _STA_UNSYNC
 
 
-async def check_open_files(config: Config) -> list[Finding]:
+def check_open_files(config: Config) -> list[Finding]:
     """Each connection needs a file. The gateway raises its own limit as far as the system allows."""
     hard, wanted = resource.getrlimit(resource.RLIMIT_NOFILE)[1], open_files_wanted(config)
     if hard == resource.RLIM_INFINITY or hard >= wanted:
@@ -77,7 +77,7 @@ def _count(limit: int) -> str:
     return "any number" if limit == resource.RLIM_INFINITY else str(limit)
 
 
-async def check_buffers(_: Config) -> list[Finding]:
+def check_buffers(_: Config) -> list[Finding]:
     """Bursts of media wait in the buffers of the sockets. The kernel gives less than asked without a word."""
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -97,7 +97,7 @@ async def check_buffers(_: Config) -> list[Finding]:
     return found
 
 
-async def check_randomness(_: Config) -> list[Finding]:
+def check_randomness(_: Config) -> list[Finding]:
     """Keys and secrets wait for the system's random numbers, which a machine lacks for a while after its start."""
     try:
         os.getrandom(16, os.GRND_NONBLOCK)
@@ -107,7 +107,7 @@ async def check_randomness(_: Config) -> list[Finding]:
     return [ok("randomness", "available")]
 
 
-async def check_packet_path(_: Config) -> list[Finding]:
+def check_packet_path(_: Config) -> list[Finding]:
     """Carry a made-up call between two data planes in memory."""
     try:
         sfu.self_test()

@@ -73,29 +73,29 @@ def test_small_socket_buffers_are_a_warning(tmp_path: Path) -> None:
     assert finding["remedy"] == f"sysctl -w net.core.rmem_max={BUFFER_BYTES}"
 
 
-async def test_buffers_smaller_than_asked_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buffers_smaller_than_asked_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody changes the limit of the machine for a test. A larger wish has the same effect.
     monkeypatch.setattr(machine, "BUFFER_BYTES", 1 << 30)
-    receiving, sending = await machine.check_buffers(Config())
+    receiving, sending = machine.check_buffers(Config())
     assert (receiving.level, sending.level) == (Level.WARNING, Level.WARNING)
     assert receiving.remedy == f"sysctl -w net.core.rmem_max={1 << 30}"
     assert sending.remedy == f"sysctl -w net.core.wmem_max={1 << 30}"
 
 
-async def test_a_page_that_is_not_built_is_a_warning(tmp_path: Path) -> None:
-    (found,) = await files.check_files(Config(web_root=tmp_path))
+def test_a_page_that_is_not_built_is_a_warning(tmp_path: Path) -> None:
+    (found,) = files.check_files(Config(web_root=tmp_path))
     assert (found.level, found.subject) == (Level.WARNING, "page")
     (tmp_path / "index.html").touch()
-    (found,) = await files.check_files(Config(web_root=tmp_path))
+    (found,) = files.check_files(Config(web_root=tmp_path))
     assert found.level is Level.OK
 
 
-async def test_token_keys_must_be_readable(tmp_path: Path) -> None:
+def test_token_keys_must_be_readable(tmp_path: Path) -> None:
     key = tmp_path / "2026.secret"
     config = Config(token_keys=(str(key),))
-    assert (await files.check_files(config))[0].level is Level.ERROR
+    assert files.check_files(config)[0].level is Level.ERROR
     key.write_text("x" * 32)
-    found = (await files.check_files(config))[0]
+    found = files.check_files(config)[0]
     assert (found.level, found.text) == (Level.OK, "1 keys: HS256")
 
 
