@@ -62,10 +62,11 @@ class RequestSource:
 
     async def _wait_paid(self) -> None:
         """Serve a client later that has used more of the gateway's time than it may."""
-        if (own := self.connection.own_debt) > MOST_DEBT:
+        if self.connection.own_debt > MOST_DEBT:
             self.connection.end(end_reasons.RATE_LIMITED, "work_share")
         if debt := self.connection.debt:
-            self.connection.metrics.limits.reached("work_share" if own >= debt else "address_work_share")
+            is_own = self.connection.own_debt >= debt
+            self.connection.metrics.limits.reached("work_share" if is_own else "address_work_share")
             await trio.sleep(min(debt, MOST_DEBT))
 
     def _is_repeated(self, request_id: int, message: ReceivedMessage) -> bool:

@@ -98,7 +98,7 @@ EXIT_STEPS: Final[dict[str, Step]] = {
         Connection,
         "end",
         _by_connection,
-        before=lambda connection, end_reason: {
+        before=lambda connection, end_reason, limit=None: {
             "why": end_reason.text,
             "first": connection.end_reason is None,
             "socket": socket_of_connection(connection),

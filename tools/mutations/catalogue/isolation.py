@@ -187,7 +187,7 @@ MUTATIONS: Final = (
         "A client that floods is refused again and again, but never closed.",
         "gateway/session/request_source.py",
         """\
-                self.connection.end(end_reasons.RATE_LIMITED)
+                self.connection.end(end_reasons.RATE_LIMITED, "request_rate")
                 continue
 """,
         """\
