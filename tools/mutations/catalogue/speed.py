@@ -29,7 +29,7 @@ MUTATIONS: Final = (
         6,
         "A silent client is noticed but not closed.",
         "gateway/connection/attachment.py",
-        "        self.report(gone, limit=\"outbox_age\" if gone is end_reasons.TOO_SLOW else None)\n",
+        '        self.report(gone, limit="outbox_age" if gone is end_reasons.TOO_SLOW else None)\n',
         "        del gone\n",
         (tests.SILENT,),
     ),
