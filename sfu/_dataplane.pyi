@@ -274,7 +274,16 @@ class DataPlane:
         Infinite if it has ended by itself, 0 without a thread and once closed.  It never waits for the thread.
         """
 
-    # Subclasses written in Python add these two.
+    def busy_seconds(self) -> float:
+        """For how many seconds the plane's thread has been busy since its start: it did not wait for packets.
+
+        0 without a thread.  It never waits for the thread.
+        """
+
+    # Subclasses written in Python add these three.
+
+    def receive_drops(self) -> int:
+        """Datagrams that the system dropped because the plane read too slowly: the buffer of a socket was full."""
 
     async def wait(self) -> None:
         """Return when :meth:`poll` may have something; always a checkpoint.

@@ -31,6 +31,9 @@ class MemoryDataPlane(DataPlaneCore):
         self._readable.set()
         return True
 
+    def receive_drops(self) -> int:
+        return 0
+
     async def wait(self) -> None:
         """Raises ``trio.ClosedResourceError`` once closed."""
         timer = self.get_timer()

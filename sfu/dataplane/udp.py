@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,10 @@ BUFFER_BYTES = 4 * 1024 * 1024
 _BATCH = 32  # datagrams for the slow path in one poll: they are some milliseconds of work
 _PORT_ATTEMPTS = 32
 _MOST_SOCKETS = 64
+# <asm-generic/socket.h> and <linux/sock_diag.h>: counts of a socket's memory as 32-bit numbers, the ninth of which is
+# the number of datagrams that the full buffer could not take (SK_MEMINFO_DROPS, since Linux 4.12).
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("9I")
 
 
 class UdpDataPlane(ThreadedPlane):
@@ -38,6 +43,9 @@ class UdpDataPlane(ThreadedPlane):
         # Hosts by the index of their socket.  Paths hold the index, so a host keeps its own as long as possible.
         self._hosts: list[str] = [name[0] for name in names]
         self._closed: list[int] = []
+        # The thread owns the sockets.  These duplicates are only for looking at them.
+        self._views: dict[int, socket.socket] = {index: bound.dup() for index, bound in enumerate(sockets)}
+        self._drops_before = 0
         now = trio.current_time() if trio.lowlevel.in_trio_run() else time.monotonic()
         super().__init__([bound.detach() for bound in sockets], random or SystemRandom(), now)
 
@@ -52,6 +60,7 @@ class UdpDataPlane(ThreadedPlane):
         """
         index = self._index_for(host)
         [bound] = bind_all([host], self.port)
+        self._views[index] = bound.dup()
         self.set_socket(index, bound.detach())
         self._hosts[index : index + 1] = [host]
         if index in self._closed:
@@ -74,7 +83,13 @@ class UdpDataPlane(ThreadedPlane):
         """
         index = next(at for at, each in enumerate(self._hosts) if each == host and at not in self._closed)
         self._closed.append(index)
+        view = self._views.pop(index)
+        self._drops_before += drops_of(view)
+        view.close()
         self.set_socket(index, None)
+
+    def receive_drops(self) -> int:
+        return self._drops_before + sum(map(drops_of, self._views.values()))
 
     async def wait(self) -> None:
         """Raises ``trio.ClosedResourceError`` once closed."""
@@ -90,7 +105,20 @@ class UdpDataPlane(ThreadedPlane):
         descriptor = self.fileno()
         if descriptor >= 0 and trio.lowlevel.in_trio_run():
             trio.lowlevel.notify_closing(descriptor)
+        self._drops_before = self.receive_drops()
+        for view in self._views.values():
+            view.close()
+        self._views.clear()
         super().close()
+
+
+def drops_of(bound: socket.socket) -> int:
+    """Datagrams that did not fit into the socket's receive buffer.  0 if the system does not tell."""
+    try:
+        counts = bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+    except OSError:
+        return 0
+    return int(_MEMINFO.unpack(counts)[8]) if len(counts) >= _MEMINFO.size else 0
 
 
 def bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:

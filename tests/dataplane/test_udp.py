@@ -4,7 +4,7 @@ import errno
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import trio
@@ -13,7 +13,7 @@ from pylibsrtp import Policy
 
 from sfu.dataplane import udp
 from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, TransportId
-from sfu.dataplane.udp import UdpDataPlane, bind_all
+from sfu.dataplane.udp import UdpDataPlane, bind_all, drops_of
 from sfu.dataplane.values import DtlsArrived, PathSelected
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
 from tests.dataplane.core_with_clients import (
@@ -305,3 +305,41 @@ def test_nothing_leaves_a_closed_plane() -> None:
         plane.send(path, b"x")
         assert plane.poll(1.0) == []
         assert plane.totals().packets_out == 0
+
+
+def test_datagrams_that_a_full_buffer_loses_are_counted() -> None:
+    reader, sender = client("127.0.0.1"), client("127.0.0.1")
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.setblocking(False)
+    for _ in range(200):
+        sender.sendto(bytes(1000), reader.getsockname())
+    read = 0
+    with suppress(BlockingIOError):
+        while reader.recv(2000):
+            read += 1
+    assert 0 < read < 200
+    assert drops_of(reader) == 200 - read
+    reader.close()
+    sender.close()
+
+
+def test_drops_of_a_socket_that_is_gone_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened() as plane:
+        assert plane.receive_drops() == 0
+        monkeypatch.setattr(udp, "drops_of", lambda view: 3 if view.fileno() >= 0 else pytest.fail("it is closed"))
+        assert plane.receive_drops() == 6
+        plane.stop_listening("::1")
+        assert plane.receive_drops() == 6
+        plane.listen("::1")
+        assert plane.receive_drops() == 9
+    assert plane.receive_drops() == 9
+
+
+async def test_a_plane_is_busy_while_packets_come() -> None:
+    with opened() as plane:
+        before = plane.busy_seconds()
+        await trio.sleep(0.3)
+        assert plane.busy_seconds() - before < 0.15
+        with client("127.0.0.1") as sender:
+            idle = plane.busy_seconds()
+            await eventually(lambda: sender.sendto(bytes(1000), plane.addresses[0]) and plane.busy_seconds() > idle)

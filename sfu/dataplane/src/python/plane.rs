@@ -108,6 +108,11 @@ impl DataPlane {
         0.0
     }
 
+    /// A plane without a thread is never busy.
+    fn busy_seconds(&self) -> f64 {
+        0.0
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for slot in [&self.transmit, &self.random] {
             if let Ok(held) = slot.try_lock() {

@@ -60,6 +60,10 @@ impl ThreadedPlane {
         self.pulse.get().map_or(0.0, |pulse| pulse.stalled_for())
     }
 
+    fn busy_seconds(&self) -> f64 {
+        self.pulse.get().map_or(0.0, |pulse| pulse.busy_seconds())
+    }
+
     fn take_events(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Event>> {
         let events = py.detach(|| Ok::<_, PyErr>(lock(&self.shell)?.as_ref().map(|shell| shell.take_events(limit))))?;
         Ok(events.unwrap_or_default())

@@ -4,6 +4,7 @@
 //! under the core's lock.  The thread holds that lock for one batch of datagrams at most.
 
 mod arrival_clock;
+mod busy_time;
 mod clock;
 mod receive_buffers;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::busy_time::BusyTime;
 use super::clock::Clock;
 use super::sockets::Sockets;
 use crate::core::Core;
@@ -35,12 +36,16 @@ pub struct Pulse {
     pub clock: Clock,
     /// When the thread last began a turn of its loop, as the bits of a time in seconds.
     turned_at: AtomicU64,
+    /// How much of its time the thread has not waited.
+    pub busy: BusyTime,
 }
 
 impl Pulse {
     /// A thread that begins now.
     pub fn new(clock: Clock) -> Self {
-        Self { closing: AtomicBool::new(false), clock, turned_at: AtomicU64::new(clock.now().to_bits()) }
+        let now = clock.now();
+        let turned_at = AtomicU64::new(now.to_bits());
+        Self { closing: AtomicBool::new(false), clock, turned_at, busy: BusyTime::since(now) }
     }
 
     /// The thread begins a turn of its loop.
@@ -61,6 +66,11 @@ impl Pulse {
             return 0.0;
         }
         (self.clock.now() - f64::from_bits(self.turned_at.load(Ordering::Acquire))).max(0.0)
+    }
+
+    /// For how many seconds the thread has been busy so far.
+    pub fn busy_seconds(&self) -> f64 {
+        self.busy.seconds(self.clock.now())
     }
 }
 

@@ -296,6 +296,20 @@ fn a_thread_that_stands_still_or_has_ended_is_noticed_without_waiting_for_it() {
 }
 
 #[test]
+fn a_thread_is_busy_while_it_does_not_wait_for_packets() {
+    let (shell, core, to) = started(as_it_is);
+    let pulse = shell.pulse();
+    let before = pulse.busy_seconds();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(pulse.busy_seconds() - before < 0.15, "it waits");
+    let held = core.lock();
+    bound().send_to(&[0; 20], to.remote).unwrap();
+    let stands = pulse.busy_seconds();
+    wait_for(|| (pulse.busy_seconds() - stands > 0.3).then_some(()));
+    drop(held);
+}
+
+#[test]
 fn a_thread_that_panics_again_and_again_ends_and_counts_as_stalled_for_ever() {
     let (shell, ..) = started(as_it_is);
     // A poisoned lock of its sockets does not stop it, so let each turn of the loop fail.

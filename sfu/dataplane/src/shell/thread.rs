@@ -98,10 +98,13 @@ const LONGEST_SLEEP: f64 = 0.5;
 /// Return when there is something to do, and at `due` (seconds) at the latest.  Gives whether the owner woke the
 /// thread.
 fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) -> bool {
-    let seconds = due.map_or(LONGEST_SLEEP, |due| (due - shared.clock.now()).clamp(0.0, LONGEST_SLEEP));
+    let now = shared.clock.now();
+    let seconds = due.map_or(LONGEST_SLEEP, |due| (due - now).clamp(0.0, LONGEST_SLEEP));
     let timeout = Timespec { tv_sec: 0, tv_nsec: (seconds * 1e9) as i64 };
     // After an interruption the loop looks at everything anyway.
+    shared.pulse.busy.pause(now);
     let _ = poll(watched, Some(&timeout));
+    shared.pulse.busy.resume(shared.clock.now());
     let woken = !watched[0].revents().is_empty();
     if woken {
         lower(&shared.wake);
