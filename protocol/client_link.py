@@ -122,7 +122,7 @@ class Link:
             raise self._closed()
         if isinstance(answer.response, Error):
             error = answer.response.data
-            raise RequestError(error.code, error.message, error.path, error.reference)
+            raise RequestError(error.code, error.message, error.path, error.reference, error.retry_after_ms)
         return cast(A, answer.response.data)  # decoding has checked the class
 
     async def _send(self, data: RequestData[Any]) -> _Answer:

@@ -47,7 +47,7 @@ _ERROR_MEANINGS = {
     ErrorCode.UNSUPPORTED: "no codec in common",
     ErrorCode.LIMIT_EXCEEDED: "there are too many of these",
     ErrorCode.LOCKED: "a moderator locked the channel",
-    ErrorCode.RATE_LIMITED: "too many requests in too short a time",
+    ErrorCode.RATE_LIMITED: "too many requests in a short time, or no room for newcomers",
     ErrorCode.MEDIA_FAILED: "the media side failed",
     ErrorCode.TIMEOUT: "the request took too long",
     ErrorCode.INTERNAL: "an internal error of the gateway; reference finds it in the log",
@@ -112,7 +112,10 @@ _CLOSES = {
     CloseCode.REPLACED: (NextStep.STOP, "a newer connection of the same user took its place"),
     CloseCode.ENDED: (NextStep.STOP, "a moderator ended the channel"),
     CloseCode.TOO_SLOW: (NextStep.JOIN_AGAIN, "the client reads too slowly"),
-    CloseCode.RATE_LIMITED: (NextStep.JOIN_AGAIN_LATER, "too many requests in too short a time"),
+    CloseCode.RATE_LIMITED: (
+        NextStep.JOIN_AGAIN_LATER,
+        "too many requests in a short time, or no room for newcomers",
+    ),
     CloseCode.INTERNAL: (NextStep.JOIN_AGAIN, "an internal error of the gateway"),
 }
 
@@ -151,15 +154,24 @@ class ProtocolError(Exception):
 class RequestError(Exception):
     """A request failed. The gateway raises this while it serves a request, the Python client when it gets an error.
 
-    ``path`` is the wire path of the wrong field, and ``reference`` finds a line in the gateway's log. Both may be None.
+    ``path`` is the wire path of the wrong field, and ``reference`` finds a line in the gateway's log.
+    ``retry_after_ms`` is the shortest time to wait before the next try. All three may be None.
     """
 
-    def __init__(self, code: ErrorCode, message: str, path: str | None = None, reference: str | None = None) -> None:
-        super().__init__(code, message, path, reference)
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        path: str | None = None,
+        reference: str | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        super().__init__(code, message, path, reference, retry_after_ms)
         self.code = code
         self.message = message
         self.path = path
         self.reference = reference
+        self.retry_after_ms = retry_after_ms
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""

@@ -1,7 +1,11 @@
 """The gateway's responses to requests: ``ok`` and ``error``."""
 
+from typing import Annotated
+
 from attrs import frozen
 
+from protocol import limits
+from protocol.constraints import Range
 from protocol.declarations import OkData
 from protocol.errors import ErrorCode, ProtocolError, RequestError
 from protocol.media import ShortText
@@ -26,13 +30,14 @@ class ErrorData:
     """Why a request failed.
 
     ``path`` is the wire path of the wrong field, such as ``data.rtpParameters.codecs[0].mimeType``. ``reference`` finds
-    an internal error in the gateway's log.
+    an internal error in the gateway's log. ``retry_after_ms`` is the shortest time to wait before the next try.
     """
 
     code: ErrorCode
     message: Text
     path: Text | None = None
     reference: ShortText | None = None
+    retry_after_ms: Annotated[int, Range(0, limits.MAX_REQUEST_ID)] | None = None
 
 
 @frozen
@@ -50,4 +55,4 @@ class Error:
     @classmethod
     def for_request(cls, request_id: int, error: RequestError) -> "Error":
         """Make the response to a request that failed."""
-        return cls(request_id, ErrorData(error.code, error.message, error.path, error.reference))
+        return cls(request_id, ErrorData(error.code, error.message, error.path, error.reference, error.retry_after_ms))

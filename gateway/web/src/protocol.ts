@@ -70,7 +70,7 @@ export const CLOSE_CODES = {
   4409: { name: 'replaced', next: 'stop', meaning: 'a newer connection of the same user took its place' },
   4410: { name: 'ended', next: 'stop', meaning: 'a moderator ended the channel' },
   4413: { name: 'too_slow', next: 'join_again', meaning: 'the client reads too slowly' },
-  4429: { name: 'rate_limited', next: 'join_again_later', meaning: 'too many requests in too short a time' },
+  4429: { name: 'rate_limited', next: 'join_again_later', meaning: 'too many requests in a short time, or no room for newcomers' },
   4500: { name: 'internal', next: 'join_again', meaning: 'an internal error of the gateway' },
 } as const;
 export type CloseCode = keyof typeof CLOSE_CODES;
@@ -395,6 +395,7 @@ export type ErrorData = {
   message: string;
   path?: string;
   reference?: string;
+  retryAfterMs?: number;
 };
 
 /** A change of a channel's list. */
