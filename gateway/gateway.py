@@ -17,6 +17,7 @@ import sfu
 from gateway.channel import quality_watch, speakers, voices
 from gateway.channel.channel import Channel, Seat
 from gateway.channel.channels import Channels
+from gateway.channel.lost_seats import LostSeats
 from gateway.config import Config
 from gateway.connection import end_reasons
 from gateway.connection.accounts import Account, Accounts
@@ -32,6 +33,7 @@ from gateway.ops import plane_watch
 from gateway.ops.log import new_reference
 from gateway.ops.loop_time import payer
 from gateway.ops.metrics import Metrics
+from gateway.ops.room import Room, RoomLimits
 from protocol import limits
 from protocol.requests import IceServer
 
@@ -57,6 +59,17 @@ def tokens_of(config: Config) -> Tokens | None:
     return Tokens(load_keys(config.token_keys), config.token_audience, config.token_issuer, config.token_leeway)
 
 
+def _limits_of(config: Config) -> RoomLimits:
+    if not config.shed_newcomers:
+        return RoomLimits()
+    return RoomLimits(
+        loop_load=config.max_loop_load,
+        loop_delay=config.max_loop_delay,
+        plane_load=config.max_plane_load,
+        receive_loss=config.max_receive_loss,
+    )
+
+
 @define(eq=False)
 class Gateway:
     """The configuration, routers, channels and open connections.
@@ -65,7 +78,8 @@ class Gateway:
     connections by id, oldest first. ``ended_connections`` counts the ended ones. ``seats`` holds the channel and the
     member of each session by its id. Tests inject ``new_id`` (ids), ``new_secret`` (secrets of sessions),
     ``new_reference`` (references of failures) and ``utc_now`` (the time of day, in UTC), so that a run can be repeated.
-    ``tokens`` checks the tokens of clients. It is None if nobody needs one.
+    ``tokens`` checks the tokens of clients. It is None if nobody needs one. ``room`` says whether newcomers may join,
+    and ``lost_seats`` who is none.
 
     Raises :exc:`~gateway.identity.keys.KeyFileError`.
     """
@@ -85,6 +99,8 @@ class Gateway:
     seats: dict[str, Seat] = field(factory=dict, init=False)
     channels: Channels = field(init=False)
     accounts: Accounts = field(init=False)
+    room: Room = field(init=False)
+    lost_seats: LostSeats = field(init=False)
     unread: UnreadBudget = field(init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
     tokens: Tokens | None = field(init=False)
@@ -93,6 +109,8 @@ class Gateway:
     def __attrs_post_init__(self) -> None:
         self.unread = UnreadBudget(self.config.unread_bytes)
         self.accounts = Accounts(self.config.address_work_share, self.config.address_work_burst)
+        self.room = Room(_limits_of(self.config), len(self.routers))
+        self.lost_seats = LostSeats(self.config.max_connections)
         self.tokens = tokens_of(self.config)
         self.channels = Channels(
             self.config, self.metrics, self.log, self.connections, self._choose_plane, self._microseconds
@@ -103,6 +121,8 @@ class Gateway:
         """Use other settings from now on. Connections and channels that are open keep their own limits."""
         self.config, self.tokens = config, tokens
         self.unread.max_bytes = config.unread_bytes
+        self.room.reconfigure(_limits_of(config))
+        self.lost_seats.maximum = config.max_connections
         self.accounts.reconfigure(config.address_work_share, config.address_work_burst)
         self.channels.reconfigure(config)
 
@@ -124,16 +144,29 @@ class Gateway:
     def _choose_plane(self) -> int:
         """The number of the plane with the fewest consumers. Of equal planes, that with the fewest channels.
 
-        Planes that do not run come last.
+        Planes without room for newcomers come later, and planes that do not run come last.
         """
         channels = Counter(channel.plane for channel in self.channels.channels.values())
         return min(
             range(len(self.routers)),
             key=lambda plane: (
                 plane in self.stalled_planes,
+                not self._has_room_on(plane),
                 self.routers[plane].counts().consumers,
                 channels[plane],
             ),
+        )
+
+    def plane_for(self, channel_id: str) -> int | None:
+        """The number of the plane on which a newcomer to this channel would be. None if there is no room for it."""
+        channel = self.channels.channels.get(channel_id)
+        plane = self._choose_plane() if channel is None else channel.plane
+        return plane if self._has_room_on(plane) else None
+
+    def _has_room_on(self, plane: int) -> bool:
+        channels = self.channels.channels.values()
+        return self.room.is_on(
+            plane, lambda: sum(len(channel.members) for channel in channels if channel.plane == plane)
         )
 
     def _end_members(self, plane: int) -> None:

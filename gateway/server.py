@@ -5,6 +5,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from time import perf_counter
 from typing import Final, NoReturn, Protocol
 
 import structlog
@@ -25,6 +26,7 @@ from gateway.identity.tokens import Tokens
 from gateway.ops import garbage_collection, loop_time, loop_watch, supervisor
 from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
+from gateway.ops.room import watch_room
 from gateway.place import Place, enter_place
 from gateway.reload import Reread, reload
 from gateway.session.lifecycle import serve_client
@@ -186,9 +188,10 @@ async def open_server(
         routers = await enter_routers(stack, config, open_router)
         gateway = make_gateway(config, routers, metrics)
         metrics.watch(gateway.channels, *routers)
+        metrics.watch_room(gateway.room)
         for router in routers:
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
-        front_door, make = _make_front_door(config, gateway, metrics, serve_client, tls)
+        front_door, make, is_ready = _make_front_door(config, gateway, metrics, serve_client, tls)
         _export_use(gateway, front_door)
         url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
         metrics_url = url_of(for_metrics[0]) if for_metrics else ""
@@ -196,7 +199,7 @@ async def open_server(
         server = Server(gateway, front_door, url, metrics_url, media, tls, make)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
-            metrics_door = FrontDoor(config, make_metrics_app(metrics, lambda: front_door.is_ready), None, metrics)
+            metrics_door = FrontDoor(config, make_metrics_app(metrics, is_ready), None, metrics)
             for door, found in ((front_door, listeners), (metrics_door, for_metrics)):
                 if found:
                     await accepting.start(_listen, server, connections, door, found)
@@ -264,12 +267,15 @@ def _export_use(gateway: Gateway, front_door: FrontDoor) -> None:
 
 def _make_front_door(
     config: Config, gateway: Gateway, metrics: Metrics, serve_client: ServeClient, tls: Tls | None
-) -> tuple[FrontDoor, Callable[[Config], ASGIApp]]:
+) -> tuple[FrontDoor, Callable[[Config], ASGIApp], Callable[[], bool]]:
+    """Make the entrance of the TCP port, the function that makes its application, and the one that tells whether the
+    gateway takes new sessions."""
+
     async def serve(stream: trio.abc.Stream, remote: str) -> None:
         await serve_client(stream, gateway=gateway, remote=remote)
 
     def is_ready() -> bool:
-        return front_door.is_ready and not gateway.stalled_planes
+        return front_door.is_ready and not gateway.stalled_planes and gateway.room.is_anywhere
 
     def make(config: Config) -> ASGIApp:
         return make_app(config, metrics, gateway.channels, is_ready)
@@ -278,7 +284,7 @@ def _make_front_door(
     front_door = FrontDoor(
         config, make(config), serve, metrics, lambda: gateway.open_connections, media_streams, gateway.accounts, tls
     )
-    return front_door, make
+    return front_door, make, is_ready
 
 
 async def serve(
@@ -305,7 +311,8 @@ async def serve(
         async with (
             open_server(config, listeners=place.listeners) as server,
             garbage_collection.collect_when_idle(server.gateway),
-            loop_time.watch_steps(server.gateway.metrics),
+            loop_time.watch_steps(server.gateway.metrics) as steps,
+            _watched_room(server.gateway, steps),
             loop_watch.watch_loop([router.context.plane for router in server.gateway.routers], exit_at_once),
         ):
             _warm_up(server.gateway)
@@ -326,6 +333,16 @@ async def serve(
                 )
                 await _drain(server, place, signals, exit_at_once)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _watched_room(gateway: Gateway, steps: loop_time.LoopTime) -> AsyncIterator[None]:
+    """Refuse newcomers while the machine is overloaded, as long as the block runs."""
+    planes = [router.context.plane for router in gateway.routers]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_room, gateway.room, steps, planes, perf_counter, name="room for newcomers")
+        yield
+        nursery.cancel_scope.cancel()
 
 
 async def _take_place(stack: ExitStack, config: Config, signals: AsyncIterator[int]) -> Place | None:

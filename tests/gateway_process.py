@@ -91,14 +91,21 @@ class GatewayProcess:
 
 @contextmanager
 def run_gateway(
-    log_file: Path, *options: str, port: int = 0, media_port: int = 0, module: Sequence[str] = ("gateway",)
+    log_file: Path,
+    *options: str,
+    port: int = 0,
+    media_port: int = 0,
+    module: Sequence[str] = ("gateway",),
+    shed: bool = False,
 ) -> Iterator[GatewayProcess]:
     """Start a gateway.  At the end of the block it must stop with status 0, without having logged an error.
+
+    Without ``shed`` it refuses no newcomers for its load: a machine that runs tests is often overloaded.
 
     ``module`` is the module to run in place of the gateway, followed by arguments to put before the gateway's own.
     """
     command = [sys.executable, "-m", *module, "serve", "--log-format", "json", "--drain-timeout", "0"]
-    ports = ["--port", str(port), "--media-port", str(media_port)]
+    ports = ["--port", str(port), "--media-port", str(media_port), *([] if shed else ["--no-shed-newcomers"])]
     with (
         log_file.open("wb") as log,
         subprocess.Popen([*command, *ports, *options], stderr=log, env=ENVIRONMENT) as process,

@@ -23,7 +23,7 @@ START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 15.0
 #: The metric that counts sent datagrams.
 PACKETS_OUT: Final = 'sfu_packets_total{direction="out"}'
-ARGUMENTS = ("serve", "--port", "0", "--media-port", "0", "--log-format", "json")
+ARGUMENTS = ("serve", "--port", "0", "--media-port", "0", "--log-format", "json", "--no-shed-newcomers")
 
 
 class ServerEnded(Exception):

@@ -296,6 +296,16 @@ class Config:
     """Maximum part of the gateway's working time that all clients of one address may use together."""
     address_work_burst: float = field(default=10, validator=_between(0.01, 3600))
     """Seconds of the gateway's working time that all clients of one address may use at once."""
+    shed_newcomers: bool = True
+    """Whether the gateway refuses newcomers while it is overloaded, so that those inside keep their quality."""
+    max_loop_load: float = field(default=0.9, validator=_between(0.001, 1))
+    """Part of the time for which the event loop may be busy. Above it, newcomers are refused."""
+    max_loop_delay: float = field(default=0.1, validator=_between(0.001, 60))
+    """Mean number of seconds by which the event loop may be late. Above it, newcomers are refused."""
+    max_plane_load: float = field(default=0.85, validator=_between(0.001, 1))
+    """Part of the time for which the thread of a plane may be busy. Above it, its channels take no newcomers."""
+    max_receive_loss: float = field(default=0.01, validator=_between(0.0001, 1))
+    """Part of the datagrams that may not fit into a plane's receive buffers. Above it, as for max_plane_load."""
     error_budget: int = _count(limits.ERROR_BUDGET)
     """Number of bad messages within error_window that a client may send. At the next one, the gateway closes it."""
     error_window: float = _seconds(limits.ERROR_BUDGET_WINDOW)

@@ -5,7 +5,7 @@ from typing import Final
 from attrs import field, frozen
 
 from protocol import limits
-from protocol.errors import CloseCode
+from protocol.errors import CloseCode, NextStep
 from protocol.events import LeaveReason
 
 
@@ -25,6 +25,13 @@ class EndReason:
     retry_after_ms: int | None = field(default=None, kw_only=True)
     keep_queued: bool = field(default=True, kw_only=True)
 
+    @property
+    def comes_back(self) -> bool:
+        """Whether the client wanted to stay, and the protocol lets it join again at once."""
+        if self.code is None:
+            return self.leave_reason in ("disconnected", "timed_out")
+        return self.code.next_step is NextStep.JOIN_AGAIN
+
 
 # The client or the network ends the connection.
 CLOSED: Final = EndReason("the client closed the connection", "left")
@@ -43,6 +50,9 @@ NO_JOIN: Final = EndReason("no join in time", "failed", CloseCode.JOIN_TIMEOUT)
 REPLACED: Final = EndReason("replaced by a newer connection of the same user", "replaced", CloseCode.REPLACED)
 TOO_SLOW: Final = EndReason("the client reads too slowly", "failed", CloseCode.TOO_SLOW, keep_queued=False)
 RATE_LIMITED: Final = EndReason("too many requests", "failed", CloseCode.RATE_LIMITED, retry_after_ms=5000)
+NO_ROOM: Final = EndReason(
+    "the gateway has no room for newcomers now", "failed", CloseCode.RATE_LIMITED, retry_after_ms=5000
+)
 INTERNAL: Final = EndReason("internal error", "failed", CloseCode.INTERNAL)
 PLANE_STALLED: Final = EndReason(
     "the gateway's media has stopped; it is a fault of the gateway", "failed", CloseCode.INTERNAL, retry_after_ms=1000

@@ -4,6 +4,8 @@ All tasks of the gateway share one thread. A step is what a task does from one c
 nobody else gets an answer, and no leave is told. So the time has a price: each step is charged to the payer of its
 task. Tasks inherit the payer from the task that started them.
 
+The loop is busy whenever it does not wait for the network or for a deadline.
+
 A slow step is a fault of the code, of the machine, or of a call that blocks. The line in the log names the task, and
 the metrics show how often it happens.
 """
@@ -59,11 +61,22 @@ class LoopTime(trio.abc.Instrument):
         self._metrics = metrics
         self._clock = clock
         self._used = used
-        self._began = clock()
+        self._began = self._busy_since = clock()
+        self._busy = 0.0
         self._used_before = 0.0
         self._left_out = 0
         # A bucket of LINES that is full again at this time.
         self._full_at = self._began
+
+    def busy_seconds(self) -> float:
+        """For how many seconds the loop has been busy so far. Call it from a task of the loop."""
+        return self._busy + self._clock() - self._busy_since
+
+    def before_io_wait(self, timeout: float) -> None:
+        self._busy += self._clock() - self._busy_since
+
+    def after_io_wait(self, timeout: float) -> None:
+        self._busy_since = self._clock()
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._began = self._clock()
@@ -89,11 +102,11 @@ class LoopTime(trio.abc.Instrument):
 
 
 @asynccontextmanager
-async def watch_steps(metrics: CountsSlowSteps) -> AsyncIterator[None]:
+async def watch_steps(metrics: CountsSlowSteps) -> AsyncIterator[LoopTime]:
     """Watch the loop while the block runs."""
     steps = LoopTime(metrics)
     trio.lowlevel.add_instrument(steps)
     try:
-        yield
+        yield steps
     finally:
         trio.lowlevel.remove_instrument(steps)

@@ -24,6 +24,8 @@ import sfu
 from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.limit_metrics import LimitMetrics
 from gateway.ops.log_writer import lost_lines
+from gateway.ops.room import Room
+from gateway.ops.room_metrics import RoomMetrics
 from protocol.errors import CloseCode, ErrorCode
 from protocol.events import LeaveReason
 from sfu.dataplane.values import PlaneTotals
@@ -41,6 +43,7 @@ class CountedPlane(Protocol):
     """The part of a data plane that the metrics read."""
 
     def totals(self) -> PlaneTotals: ...
+    def receive_drops(self) -> int: ...
     def stream_counts(self) -> tuple[int, int]: ...
 
 
@@ -137,6 +140,11 @@ class Metrics:
             buckets=_SLOW_STEP_BUCKETS,
             registry=self.registry,
         )
+        self._newcomers_refused = Counter(
+            "sfu_newcomers_refused",
+            "Joins that were refused because the gateway was overloaded.",
+            registry=self.registry,
+        )
         self._connection_errors = Counter(
             "sfu_connection_errors",
             "Connections that an exception ended before they were sessions.",
@@ -211,6 +219,10 @@ class Metrics:
         """Count a connection that an exception ended before it was a session."""
         self._connection_errors.inc()
 
+    def newcomer_refused(self) -> None:
+        """Count a newcomer that was refused because the gateway is overloaded."""
+        self._newcomers_refused.inc()
+
     def slow_step(self, seconds: float) -> None:
         """Count a step of the event loop that kept all other tasks waiting."""
         self._slow_steps.observe(seconds)
@@ -218,6 +230,10 @@ class Metrics:
     def watch(self, channels: CountedChannels, *routers: CountedRouter) -> None:
         """Export the gauges of these objects from now on, each as the sum of all routers. Call this once."""
         self.registry.register(_Gauges(channels, routers, lambda: (self._forced_cleanups, self._failed_cleanups)))
+
+    def watch_room(self, room: Room) -> None:
+        """Export the load from now on. Call this once."""
+        self.registry.register(RoomMetrics(room))
 
     def render(self) -> bytes:
         """Return the metrics as Prometheus text, of the type :data:`CONTENT_TYPE`."""
@@ -304,6 +320,10 @@ class _Gauges(Collector):
         for reason in planes[0].drops:
             drops.add_metric([str(reason)], sum(plane.drops[reason] for plane in planes))
         yield drops
+        lost = sum(router.context.plane.receive_drops() for router in self._routers)
+        yield CounterMetricFamily(
+            "sfu_receive_drops", "Datagrams that did not fit into the receive buffers of the media sockets.", lost
+        )
 
     def _recovery(self, planes: Sequence[PlaneTotals]) -> Iterable[Metric]:
         """The recovery of lost packets.  The drops have the reasons why packets were not sent again."""

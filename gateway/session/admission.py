@@ -2,8 +2,10 @@
 
 import hmac
 
+import trio
 from attrs import frozen
 
+from gateway.connection import end_reasons
 from gateway.gateway import Gateway
 from gateway.identity.rights import EVERYBODY, Rights
 from gateway.identity.tokens import TokenRefused
@@ -18,6 +20,39 @@ class AdmittedJoin:
     id: int
     data: Join
     rights: Rights
+
+
+class NoRoom(RequestError):
+    """The gateway takes no newcomers now."""
+
+    def __init__(self) -> None:
+        why = end_reasons.NO_ROOM
+        super().__init__(ErrorCode.RATE_LIMITED, why.text, retry_after_ms=why.retry_after_ms)
+
+
+def require_room(gateway: Gateway, join: Join, rights: Rights) -> None:
+    """Check that there is room for a newcomer. A client that has a seat, or lost one a moment ago, is none.
+
+    Raises :exc:`NoRoom`.
+    """
+    plane = gateway.plane_for(join.channel_id)
+    if plane is not None:
+        gateway.room.enter(plane)
+    elif not _is_inside(gateway, join, rights):
+        raise NoRoom
+
+
+def _is_inside(gateway: Gateway, join: Join, rights: Rights) -> bool:
+    user_id = rights.user_id or join.user_id
+    if user_id is None:
+        return False
+    # The owner of a token has proven who it is, and needs no secret.
+    secret = None if rights.user_id is not None else join.session_secret or ""
+    channel = gateway.channels.channels.get(join.channel_id)
+    holder = None if channel is None else channel.members.get(user_id)
+    if holder is not None and (secret is None or hmac.compare_digest(holder.secret, secret)):
+        return True
+    return gateway.lost_seats.is_owner(join.channel_id, user_id, secret, trio.current_time())
 
 
 def check_identity(gateway: Gateway, join: Join) -> Rights:

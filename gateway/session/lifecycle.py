@@ -17,7 +17,7 @@ from gateway.connection.liveness import no_media
 from gateway.connection.websocket import NotAcceptedError
 from gateway.gateway import Gateway
 from gateway.identity.tokens import TokenRefused
-from gateway.session.admission import AdmittedJoin, check_identity
+from gateway.session.admission import AdmittedJoin, NoRoom, check_identity, require_room
 from gateway.session.handlers import perform
 from gateway.session.observer import MemberObserver
 from gateway.session.request_source import RequestSource
@@ -103,14 +103,21 @@ def try_to_resume(gateway: Gateway, connection: Connection, request: Request) ->
 
 
 def try_to_admit(gateway: Gateway, connection: Connection, request_id: int, join: Join) -> AdmittedJoin | None:
-    """Check who asks to join. Refuse and return None if the client may not. A wrong token also ends the connection."""
+    """Check who asks to join. Refuse and return None if the client may not. A wrong token, and a lack of room, also end
+    the connection."""
     try:
-        return AdmittedJoin(request_id, join, check_identity(gateway, join))
+        rights = check_identity(gateway, join)
+        require_room(gateway, join, rights)
+        return AdmittedJoin(request_id, join, rights)
     except TokenRefused as refused:
         connection.log.info("token refused", why=refused.why)
         error = RequestError(ErrorCode.UNAUTHENTICATED, str(refused))
         connection.respond(Error.for_request(request_id, error))
         connection.end(end_reasons.UNAUTHENTICATED)
+    except NoRoom as refused:
+        gateway.metrics.newcomer_refused()
+        connection.respond(Error.for_request(request_id, refused))
+        connection.end(end_reasons.NO_ROOM)
     except RequestError as refused:
         connection.respond(Error.for_request(request_id, refused))
     return None
@@ -150,7 +157,9 @@ async def take_seat(gateway: Gateway, connection: Connection, request: AdmittedJ
         async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
             yield channel, member
     finally:
-        gateway.seats.pop(member.session_id, None)
+        had_seat = gateway.seats.pop(member.session_id, None) is not None
+        if had_seat and (why := connection.end_reason) is not None and why.comes_back:
+            gateway.lost_seats.add(join.channel_id, user_id, member.secret, trio.current_time())
         connection.end_session()
         # The last log lines of an ending connection still name its user.
         connection.log = before if connection.end_reason is None else connection.log

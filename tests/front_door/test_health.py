@@ -57,6 +57,9 @@ class Plane:
             short_transports=2,
         )
 
+    def receive_drops(self) -> int:
+        return 8
+
     def stream_counts(self) -> tuple[int, int]:
         return 5, 12_000
 

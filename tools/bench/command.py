@@ -123,7 +123,7 @@ class Report:
 
 @frozen
 class Bench:
-    """The command ``python -m tools.bench.<name>``.
+    """The command ``python -m <package>.<name>``.
 
     ``about`` is its module's docstring, ``failed`` its exit status after an error.
     """
@@ -133,11 +133,12 @@ class Bench:
     add_options: Callable[[argparse.ArgumentParser], object]
     run: Callable[[argparse.Namespace, Progress], Report]
     failed: int = 1
+    package: str = "tools.bench"
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """Run the bench and return the exit status. A known error becomes one line of output."""
         description = (self.about or "").partition("\n")[0]
-        parser = argparse.ArgumentParser(prog=f"python -m tools.bench.{self.name}", description=description)
+        parser = argparse.ArgumentParser(prog=f"python -m {self.package}.{self.name}", description=description)
         self.add_options(parser)
         parser.add_argument("--write", type=Path, metavar="FILE", help="put the report between markers of this page")
         options = parser.parse_args(arguments)
