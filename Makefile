@@ -22,7 +22,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check sbom audit soak mutations interop estimator bench bench-leave bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check sbom audit scripts soak mutations interop estimator bench bench-leave bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -149,8 +149,11 @@ virtual-unit: $(STAMPS)/dev $(STAMPS)/dataplane
 real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/prometheus
 	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%)
 
-soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## run random scripts of many clients for a long time (SOAK_EXAMPLES=100000)
-	SOAK_EXAMPLES=$${SOAK_EXAMPLES:-100000} $(BIN)/pytest tests/guarantees/test_random_scripts.py $(ARGS)
+scripts: $(STAMPS)/dev $(STAMPS)/dataplane  ## run random scripts of many clients for a long time (SCRIPTS=100000)
+	SCRIPTS=$${SCRIPTS:-100000} $(BIN)/pytest tests/guarantees/test_random_scripts.py $(ARGS)
+
+soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## attack a gateway while people talk, and write what they notice into docs/security.md (10 minutes; shorter: ARGS="--minutes 5")
+	$(BIN)/python -m tools.soak --write docs/security.md $(ARGS)
 
 mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose, and write the tests that notice into docs/guarantees.md
 	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)

@@ -1,6 +1,6 @@
 """Up to twenty clients do random things and die in random ways, from scripts that hypothesis makes.
 
-``make test`` runs it for about two minutes.  ``make soak`` runs as many new scripts as ``SOAK_EXAMPLES`` says.
+``make test`` runs it for about two minutes.  ``make scripts`` runs as many new scripts as ``SCRIPTS`` says.
 Hypothesis shrinks a failure to a short script and prints it, so that it can be run again.
 """
 
@@ -18,7 +18,7 @@ from protocol.errors import RequestError
 from tools.harness import CLEAN, ROUGH, WAYS, Gone, HarnessClient, Refused, World, run_scenario
 from tools.harness.steps import EXIT_STEPS, is_async
 
-EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("SCRIPTS", "400"))
 MOST_CLIENTS = 20
 USERS = [f"user-{number}" for number in range(8)]
 CHANNELS = ["lobby", "cellar"]
@@ -199,7 +199,7 @@ class Script:
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize="SOAK_EXAMPLES" not in os.environ,
+    derandomize="SCRIPTS" not in os.environ,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
     print_blob=True,

@@ -1,0 +1,116 @@
+"""The soak's verdicts, its search for the capacity, and its table."""
+
+import attrs
+import pytest
+
+from tools.soak.attacks import KINDS
+from tools.soak.capacity import speakers_for
+from tools.soak.load import Call, Cores, Phase
+from tools.soak.report import MEMORY_SLOPE, Soak, alternates, complaints, is_kept, more_loss, report
+
+QUIET = Phase(None, 0.0004, 0.02, 0, 0, 0.7, 100 << 20)
+PINGS = attrs.evolve(QUIET, attack="pings", done={"pings": 70_000})
+AROUND = [QUIET, QUIET]
+
+
+def run_of(*attacks: Phase, memory: list[tuple[float, int]] | None = None) -> Soak:
+    phases = [QUIET, *(phase for attack in attacks for phase in (attack, QUIET))]
+    return Soak(Call(100, 7, 20.0), Cores((0,), (1,)), phases, memory or [(0.0, 90 << 20), (30.0, 91 << 20)], 600)
+
+
+def test_an_attack_that_nobody_notices_meets_the_aims() -> None:
+    assert complaints(PINGS, AROUND) == []
+    assert is_kept(run_of(PINGS))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"loss": 0.0014}, "packets were lost"),
+        ({"loss": None}, "no packet came"),
+        ({"leave_p99": 0.051}, "leaves were noticed late"),
+        ({"leave_p99": None}, "no leave was noticed"),
+        ({"list_errors": 1}, "1 list errors"),
+        ({"lost": 2}, "2 people were thrown out"),
+    ],
+)
+def test_each_harm_is_a_complaint(change: dict[str, float], words: str) -> None:
+    harmed = attrs.evolve(PINGS, **change)
+    assert complaints(harmed, AROUND) == [words]
+    assert not is_kept(run_of(harmed))
+    assert f"**missed**: {words}" in "\n".join(report(run_of(harmed)))
+
+
+def test_loss_counts_beyond_the_usual() -> None:
+    lossy = attrs.evolve(QUIET, loss=0.002)
+    attack = attrs.evolve(PINGS, loss=0.0021)
+    assert more_loss(attack, [lossy, lossy]) == pytest.approx(0.0001)
+    assert complaints(attack, [lossy, lossy]) == []
+    assert complaints(attack, AROUND) == ["packets were lost"]
+
+
+def test_a_machine_that_is_always_late_is_named() -> None:
+    late = attrs.evolve(QUIET, leave_p99=0.06)
+    assert complaints(attrs.evolve(PINGS, leave_p99=0.06), [late, late]) == [
+        "leaves were noticed late, as without the attack"
+    ]
+
+
+@pytest.mark.parametrize(("growth", "kept"), [(0.9, True), (1.2, False)])
+def test_memory_that_grows_misses_its_aim(growth: float, kept: bool) -> None:
+    per_second = growth * MEMORY_SLOPE / 60
+    samples = [(float(at), round((50 << 20) + per_second * at)) for at in range(0, 300, 10)]
+    found = run_of(PINGS, memory=samples)
+    assert found.memory_slope == pytest.approx(per_second, rel=0.01)
+    assert is_kept(found) is kept
+    assert ("**missed**" in "\n".join(report(found))) is not kept
+
+
+def test_a_short_run_says_nothing_about_memory() -> None:
+    found = run_of(PINGS)
+    assert found.memory_slope is None
+    assert "too short" in "\n".join(report(found))
+
+
+def test_the_report_has_a_row_for_each_attack_and_names_doubts() -> None:
+    attacks = [attrs.evolve(PINGS, attack=name) for name in KINDS]
+    text = "\n".join(report(run_of(*attacks)))
+    for kind in KINDS.values():
+        assert f"| {kind.about} | 70,000 pings | 0.040% | +0.000% | 20.0 | 0 | 0 | 70% | 100 | met |" in text
+    assert "Doubtful" not in text
+    doubted = attrs.evolve(PINGS, doubts=("the worker was late",))
+    assert "**Doubtful**" in "\n".join(report(run_of(doubted)))
+
+
+def test_phases_take_turns() -> None:
+    assert alternates(run_of(PINGS, PINGS).phases)
+    assert not alternates([QUIET, QUIET])
+    assert not alternates([PINGS, QUIET])
+    assert not alternates([])
+
+
+@pytest.mark.parametrize(("fixed", "each"), [(0.05, 0.1), (0.1, 0.01), (0.0, 0.0005)])
+async def test_the_capacity_is_estimated_from_a_few_measurements(fixed: float, each: float) -> None:
+    asked: list[int] = []
+
+    async def measure(speakers: int) -> float:
+        asked.append(speakers)
+        return fixed + each * speakers
+
+    found = await speakers_for(0.7, 100, measure)
+    assert found == min(100, int((0.7 - fixed) / each + 1e-9))
+    assert len(asked) <= 3
+
+
+async def test_a_cost_that_falls_with_the_number_is_corrected() -> None:
+    async def measure(speakers: int) -> float:
+        return float(0.1 * speakers**0.7)
+
+    assert (await speakers_for(0.7, 100, measure)) >= 12
+
+
+async def test_a_channel_of_few_talks_as_a_whole() -> None:
+    async def measure(_: int) -> float:
+        raise AssertionError("there is nothing to find out")
+
+    assert await speakers_for(0.7, 1, measure) == 1
