@@ -11,6 +11,7 @@ import trio
 import sfu
 from gateway.config import Config
 from gateway.server import Server, StartError, open_server
+from protocol.client import RequestError
 from sfu.wire.certificate import generate_certificate
 from tools.light import Identity, LightClient, open_light_client
 
@@ -96,3 +97,25 @@ def test_there_is_a_plane_for_each_core_and_four_at_most(monkeypatch: pytest.Mon
 def test_the_last_media_port_must_exist() -> None:
     with pytest.raises(ValueError, match="the last media port would be 65536"):
         Config(media_port=65533, planes=4)
+
+
+async def test_a_full_plane_gets_no_new_channels_and_readyz_is_503_only_if_all_are_full(identity: Identity) -> None:
+    async with open_server(Config(port=0, media_port=0, metrics_port=0, planes=2)) as server:
+        room = server.gateway.room
+
+        async def ready(url: str) -> bool:
+            host, port = url.removeprefix("http://").split(":")
+            async with await trio.open_tcp_stream(host, int(port)) as stream:
+                await stream.send_all(f"GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                return b" 200 " in b"".join([piece async for piece in stream]).splitlines()[0]
+
+        room.planes[0].look(trio.current_time(), load=1.0, loss=0.0)
+        async with people(server, identity, ["red:ada", "blue:ben"]):
+            assert {channel.plane for channel in server.gateway.channels.channels.values()} == {1}
+            assert await ready(server.url)
+            room.planes[1].look(trio.current_time(), load=1.0, loss=0.0)
+            assert not await ready(server.url)
+            assert not await ready(server.metrics_url)
+            with pytest.raises(RequestError, match="no room"):
+                async with people(server, identity, ["green:cleo"]):
+                    pass

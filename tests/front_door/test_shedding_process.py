@@ -9,6 +9,7 @@ import trio
 from protocol.client import RequestError, Timeouts, new_session_secret
 from protocol.errors import ErrorCode
 from protocol.requests import GetStats
+from tests.eventually import eventually
 from tests.front_door.test_planes import OPUS
 from tests.front_door.test_planes import identity as identity  # a fixture
 from tests.front_door.test_watches import get
@@ -30,9 +31,7 @@ def is_full(gateway: GatewayProcess) -> bool:
 
 async def until_full(gateway: GatewayProcess, *, full: bool = True) -> None:
     """Wait until newcomers are refused, or until they may join again."""
-    with trio.fail_after(60):
-        while is_full(gateway) != full:
-            await trio.sleep(0.1)
+    await eventually(lambda: is_full(gateway) == full, 60)
 
 
 async def assert_refused(gateway: GatewayProcess, identity: Identity) -> None:

@@ -104,7 +104,7 @@ async def test_a_client_that_left_or_was_removed_is_a_newcomer(autojump_clock: M
         elif way == "close":
             await ada.close()
         else:
-            rig.gateway.channels.expel("lobby", "ada")
+            rig.gateway.channels.moderation.remove("lobby", "ada", by="the admin token")
         await wait_all_tasks_blocked()
         await refused(await ask_to_join(rig, "ada"))
 

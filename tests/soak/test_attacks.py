@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import trio
 
+from tests.eventually import eventually
 from tools.bench.command import Progress
 from tools.servers import ARGUMENTS, running_gateway
 from tools.soak.attacks import KINDS
@@ -33,12 +34,10 @@ async def test_an_attack_does_what_it_says_until_it_is_ended(kind: str) -> None:
     counts: Counter[str] = Counter()
     async with running_gateway(module) as gateway:
         target = target_of(gateway, LOOPBACK)
-        with trio.fail_after(30):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(partial(KINDS[kind].attack, target, counts))
-                while counts[DOES[kind]] < 5:
-                    await trio.sleep(0.01)
-                nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(KINDS[kind].attack, target, counts))
+            await eventually(lambda: counts[DOES[kind]] >= 5, 30)
+            nursery.cancel_scope.cancel()
         assert not list(gateway.events("session failed"))
         assert not list(gateway.events("connection failed"))
 

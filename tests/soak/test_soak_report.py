@@ -1,14 +1,17 @@
 """The soak's verdicts, its search for the capacity, and its table."""
 
+from typing import Any
+
 import attrs
 import pytest
+import trio
 
 from tools.soak.attacks import KINDS
-from tools.soak.capacity import speakers_for
-from tools.soak.load import Call, Cores, Phase
+from tools.soak.capacity import FIRST, Cost, speakers_for
+from tools.soak.load import Call, Cores, Phase, _cost
 from tools.soak.report import MEMORY_SLOPE, Soak, alternates, complaints, is_kept, more_loss, report
 
-QUIET = Phase(None, 0.0004, 0.02, 0, 0, 0.7, 100 << 20)
+QUIET = Phase(None, 0.0004, 0.02, 0, 0, 0.7, 100 << 20, 0.003)
 PINGS = attrs.evolve(QUIET, attack="pings", done={"pings": 70_000})
 AROUND = [QUIET, QUIET]
 
@@ -34,7 +37,7 @@ def test_an_attack_that_nobody_notices_meets_the_aims() -> None:
         ({"lost": 2}, "2 people were thrown out"),
     ],
 )
-def test_each_harm_is_a_complaint(change: dict[str, float], words: str) -> None:
+def test_each_harm_is_a_complaint(change: dict[str, Any], words: str) -> None:
     harmed = attrs.evolve(PINGS, **change)
     assert complaints(harmed, AROUND) == [words]
     assert not is_kept(run_of(harmed))
@@ -76,7 +79,7 @@ def test_the_report_has_a_row_for_each_attack_and_names_doubts() -> None:
     attacks = [attrs.evolve(PINGS, attack=name) for name in KINDS]
     text = "\n".join(report(run_of(*attacks)))
     for kind in KINDS.values():
-        assert f"| {kind.about} | 70,000 pings | 0.040% | +0.000% | 20.0 | 0 | 0 | 70% | 100 | met |" in text
+        assert f"| {kind.about} | 70,000 pings | 0.040% | +0.000% | 20.0 | 0 | 0 | 70% | 3.0 | 100 | met |" in text
     assert "Doubtful" not in text
     doubted = attrs.evolve(PINGS, doubts=("the worker was late",))
     assert "**Doubtful**" in "\n".join(report(run_of(doubted)))
@@ -89,28 +92,43 @@ def test_phases_take_turns() -> None:
     assert not alternates([])
 
 
-@pytest.mark.parametrize(("fixed", "each"), [(0.05, 0.1), (0.1, 0.01), (0.0, 0.0005)])
-async def test_the_capacity_is_estimated_from_a_few_measurements(fixed: float, each: float) -> None:
-    asked: list[int] = []
+@pytest.mark.parametrize(
+    ("cost", "speakers"),
+    [
+        (Cost(14.1e-6, 1e-6), 10),  # 0.7 / 14.1 µs are 49,645 packets a second, 10 voices of 50 for 99 receivers
+        (Cost(1e-6, 12.1e-6), 10),  # the people's own core is full first
+        (Cost(1.0, 1.0), 1),
+        (Cost(1e-9, 1e-9), 100),
+    ],
+)
+async def test_the_number_of_speakers_follows_from_the_cost_of_a_packet(cost: Cost, speakers: int) -> None:
+    async def measure(_: int) -> Cost:
+        await trio.lowlevel.checkpoint()
+        return cost
 
-    async def measure(speakers: int) -> float:
-        asked.append(speakers)
-        return fixed + each * speakers
-
-    found = await speakers_for(0.7, 100, measure)
-    assert found == min(100, int((0.7 - fixed) / each + 1e-9))
-    assert len(asked) <= 3
+    assert await speakers_for(0.7, 100, measure) == speakers
 
 
 async def test_a_cost_that_falls_with_the_number_is_corrected() -> None:
-    async def measure(speakers: int) -> float:
-        return float(0.1 * speakers**0.7)
+    asked: list[int] = []
 
-    assert (await speakers_for(0.7, 100, measure)) >= 12
+    async def measure(number: int) -> Cost:
+        await trio.lowlevel.checkpoint()
+        asked.append(number)
+        return Cost(10e-6 if number > FIRST else 20e-6, 1e-6)
+
+    assert await speakers_for(0.7, 100, measure) == 14
+    assert asked == [FIRST, 7]
 
 
-async def test_a_channel_of_few_talks_as_a_whole() -> None:
-    async def measure(_: int) -> float:
-        raise AssertionError("there is nothing to find out")
-
-    assert await speakers_for(0.7, 1, measure) == 1
+def test_the_cost_of_a_packet_is_read_from_the_report_of_the_load() -> None:
+    report = {
+        "figures": {"cpu_per_packet": 12e-6},
+        "measured_seconds": 5.0,
+        "own": [{"cpu_mean": 0.2}, {"cpu_mean": 0.02}],
+        "series": [{"received": 0.0}, {"received": 9_000.0}, {"received": 10_000.0}, {"received": 11_000.0}],
+    }
+    found = _cost(report)
+    assert found is not None
+    assert (found.gateway, found.clients) == (12e-6, pytest.approx(22e-6))
+    assert _cost({**report, "figures": {"cpu_per_packet": None}}) is None

@@ -5,33 +5,39 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from attrs import frozen
+
 #: Part of the gateway's core that the call uses before anybody attacks.
 LOAD: Final = 0.7
-#: Numbers of speakers whose cost is measured first.
-SMALL: Final = 1
-MEDIUM: Final = 4
+#: Part of their core that the people may use. With more, the load test would measure itself.
+LOAD_OF_CLIENTS: Final = 0.6
+#: Speakers of the first measurement.
+FIRST: Final = 3
+#: Packets of a voice in a second.
+PACKETS: Final = 50
 
 
-async def speakers_for(load: float, most: int, measure: Callable[[int], Awaitable[float]]) -> int:
-    """Return how many speakers use this part of a core, at least one and at most ``most``.
+@frozen
+class Cost:
+    """Processor seconds for each packet that the gateway sends, and for each that the people receive."""
 
-    ``measure`` returns the part that a number of speakers uses. The cost of a packet falls when more packets leave at
-    a time, so a third measurement corrects the estimate of the first two.
+    gateway: float
+    clients: float
+
+
+async def speakers_for(load: float, members: int, measure: Callable[[int], Awaitable[Cost]]) -> int:
+    """Return how many of the members must talk to use this part of the gateway's core. It is at least one.
+
+    The result may be lower, if the people would use too much of their own core. ``measure`` returns the cost of a
+    packet with so many speakers. The cost falls when more packets leave at a time, so a second measurement corrects the
+    first.
     """
-    small, medium = min(SMALL, most), min(MEDIUM, most)
-    if small == medium:
-        return most
-    points = [(number, await measure(number)) for number in (small, medium)]
-    guess = _estimate(load, most, points)
-    if guess > medium:
-        points = [points[1], (guess, await measure(guess))]
-        guess = _estimate(load, most, points)
-    return guess
+    speakers = min(FIRST, members)
+    for _ in range(2):
+        speakers = _estimate(load, members, await measure(speakers))
+    return speakers
 
 
-def _estimate(load: float, most: int, points: list[tuple[int, float]]) -> int:
-    (few, low), (many, high) = points
-    if high <= low:
-        return most
-    number = few + (load - low) * (many - few) / (high - low)
-    return min(most, max(1, int(number)))
+def _estimate(load: float, members: int, cost: Cost) -> int:
+    packets = min(load / cost.gateway, LOAD_OF_CLIENTS / cost.clients)
+    return min(members, max(1, int(packets / (PACKETS * max(1, members - 1)))))

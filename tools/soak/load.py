@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 from tools.bench import BenchError
 from tools.loadtest.child import ChildProcess, open_child
-from tools.loadtest.gateway_figures import resident_bytes
+from tools.loadtest.gateway_figures import NoFiguresError, resident_bytes
 from tools.servers import GatewayProcess
+from tools.soak.capacity import Cost
 from tools.soak.target import Target
 
 #: Seconds that a load test may take beside joining and measuring.
@@ -27,7 +29,9 @@ SPARE_SECONDS: Final = 60.0
 RAMP: Final = 50
 #: Members that leave in a second, each in the next of three ways, and come back.
 CHURN: Final = 2
-_LOOK: Final = 0.5
+LOOP_DELAY: Final = "sfu_loop_delay_seconds"
+# Seconds between two looks at the gateway. Each costs it ten milliseconds.
+_LOOK: Final = 1.5
 
 
 @frozen
@@ -63,8 +67,9 @@ class Phase:
 
     ``loss`` is a share and ``leave_p99`` in seconds. Both are None if they could not be measured. ``list_errors`` and
     ``lost`` count errors in the lists, and people whose clients failed. ``gateway_cpu`` is in parts of a core, and
-    ``memory`` the greatest resident memory in bytes. ``done`` is what the attacker did. ``doubts`` say why the tool
-    itself was too slow for good figures.
+    ``memory`` the greatest resident memory in bytes. ``loop_delay`` is the greatest mean of the seconds, over three
+    seconds, by which the gateway's event loop was late. ``done`` is what the attacker did, and ``cost`` that of a
+    packet. ``doubts`` say why the tool itself was too slow for good figures.
     """
 
     attack: str | None
@@ -74,7 +79,9 @@ class Phase:
     lost: int
     gateway_cpu: float
     memory: int
+    loop_delay: float = 0.0
     done: Mapping[str, int] = {}
+    cost: Cost | None = None
     doubts: tuple[str, ...] = ()
 
 
@@ -92,12 +99,12 @@ async def measure(
         load = await stack.enter_async_context(
             open_child(ChildProcess, "the load test", (*pinned(cores.clients), *command), stdin=subprocess.DEVNULL)
         )
-        memory = await _wait(load, gateway, call.members / RAMP + call.seconds + SPARE_SECONDS)
+        seen = await _wait(load, gateway, call.members / RAMP + call.seconds + SPARE_SECONDS)
         if not report.exists():
             raise BenchError(f"the load test wrote no report:\n{load.last_lines()}")
         found = json.loads(report.read_text())
         done = {} if attacker is None else await _stop(attacker)
-    return _phase(attack, found, memory, done)
+    return _phase(attack, found, seen, done)
 
 
 def _open_attacker(kind: str, target: Target, cores: Cores) -> Any:
@@ -122,14 +129,25 @@ def _load_command(gateway: GatewayProcess, target: Target, call: Call, report: P
     return [sys.executable, "-m", "tools.loadtest.command", gateway.url, "--audio", *words]
 
 
-async def _wait(load: ChildProcess, gateway: GatewayProcess, seconds: float) -> int:
-    """Wait until the load test has ended. Return the greatest memory of the gateway meanwhile."""
-    memory = 0
+@define
+class Seen:
+    """The greatest memory of the gateway, and the greatest delay of its event loop."""
+
+    memory: int = 0
+    loop_delay: float = 0.0
+
+
+async def _wait(load: ChildProcess, gateway: GatewayProcess, seconds: float) -> Seen:
+    """Wait until the load test has ended, and look at the gateway meanwhile."""
+    seen = Seen()
     with trio.fail_after(seconds):
         while load.process.poll() is None:
-            memory = max(memory, resident_bytes(gateway.pid))
+            seen.memory = max(seen.memory, resident_bytes(gateway.pid))
+            with suppress(NoFiguresError):
+                delay = await trio.to_thread.run_sync(gateway.metric, LOOP_DELAY)
+                seen.loop_delay = max(seen.loop_delay, delay)
             await trio.sleep(_LOOK)
-    return memory
+    return seen
 
 
 async def _stop(attacker: ChildProcess) -> Mapping[str, int]:
@@ -145,9 +163,7 @@ async def _stop(attacker: ChildProcess) -> Mapping[str, int]:
     return done
 
 
-def _phase(attack: str | None, report: Mapping[str, Any], memory: int, done: Mapping[str, int]) -> Phase:
-    if report["error"] is not None and not report["figures"]["failures"]:
-        raise BenchError(f"the load test failed: {report['error']}")
+def _phase(attack: str | None, report: Mapping[str, Any], seen: Seen, done: Mapping[str, int]) -> Phase:
     figures, moments = report["figures"], report["gateway"]["figures"]
     began, ended = moments.get("began"), moments.get("ended")
     cpu = 0.0 if began is None or ended is None else (ended["cpu"] - began["cpu"]) / (ended["at"] - began["at"])
@@ -158,7 +174,19 @@ def _phase(attack: str | None, report: Mapping[str, Any], memory: int, done: Map
         int(figures["roster_errors"]),
         int(figures["failures"]),
         cpu,
-        memory,
+        seen.memory,
+        seen.loop_delay,
         done,
-        tuple(report["overrun"]),
+        _cost(report),
+        tuple(doubt for doubt in (report["error"], *report["overrun"]) if doubt is not None),
     )
+
+
+def _cost(report: Mapping[str, Any]) -> Cost | None:
+    """Return the cost of a packet. None if there were none."""
+    of_gateway, seconds = report["figures"]["cpu_per_packet"], report["measured_seconds"]
+    received = [second["received"] for second in report["series"] if second["received"]]
+    if not of_gateway or not received or not seconds:
+        return None
+    of_clients = sum(process["cpu_mean"] for process in report["own"]) / statistics.median(received)
+    return Cost(of_gateway, of_clients)

@@ -114,8 +114,9 @@ def _table(soak: Soak) -> str:
         verdict = "; ".join(complaints(phase, around)) or "met"
         shown = verdict if verdict == "met" else f"**missed**: {verdict}"
         rows.append([KINDS[phase.attack].about, done, *_figures(phase, more_loss(phase, around)), shown])
-    head = ("attack", "done", "lost", "more than without", "leave noticed, p99, ms")
-    return table([*head, "list errors", "thrown out", "CPU of the gateway", "memory at most, MB", "aims"], rows)
+    head = ["attack", "done", "lost", "more than without", "leave noticed, p99, ms", "list errors", "thrown out"]
+    of_gateway = ["CPU of the gateway", "its loop late, at most, ms", "memory at most, MB", "aims"]
+    return table([*head, *of_gateway], rows)
 
 
 def _worst(phases: Sequence[Phase]) -> Phase:
@@ -127,6 +128,7 @@ def _worst(phases: Sequence[Phase]) -> Phase:
         max(phase.lost for phase in phases),
         max(phase.gateway_cpu for phase in phases),
         max(phase.memory for phase in phases),
+        max(phase.loop_delay for phase in phases),
     )
 
 
@@ -138,6 +140,7 @@ def _figures(phase: Phase, more: float | None) -> list[str]:
         str(phase.list_errors),
         str(phase.lost),
         f"{phase.gateway_cpu:.0%}",
+        ms(phase.loop_delay),
         f"{phase.memory / _MEGABYTE:.0f}",
     ]
 

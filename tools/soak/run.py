@@ -8,9 +8,10 @@ from functools import partial
 from typing import Final
 
 from sfu.addresses import interface_address, machine_addresses
+from tools.bench import BenchError
 from tools.bench.command import Progress
 from tools.servers import ARGUMENTS, GatewayProcess, running_gateway
-from tools.soak.capacity import LOAD, speakers_for
+from tools.soak.capacity import LOAD, Cost, speakers_for
 from tools.soak.load import RAMP, Call, Cores, Phase, measure, pinned
 from tools.soak.report import Soak
 from tools.soak.target import Target
@@ -35,7 +36,7 @@ async def soak(seconds: float, members: int, attacks: Sequence[str], speakers: i
         target = target_of(gateway, outside)
         if speakers is None:
             progress("how much does the gateway carry?")
-            speakers = await speakers_for(LOAD, members, partial(_cpu, gateway, target, cores, members))
+            speakers = await speakers_for(LOAD, members, partial(_cost, gateway, target, cores, members))
         phases: list[Phase] = []
         memory: list[tuple[float, int]] = []
         order = [None, *(step for attack in attacks for step in (attack, None))]
@@ -49,8 +50,11 @@ async def soak(seconds: float, members: int, attacks: Sequence[str], speakers: i
     return Soak(call, cores, phases, memory, time.monotonic() - began)
 
 
-async def _cpu(gateway: GatewayProcess, target: Target, cores: Cores, members: int, speakers: int) -> float:
-    return (await measure(gateway, target, Call(members, speakers, SEARCH_SECONDS), cores)).gateway_cpu
+async def _cost(gateway: GatewayProcess, target: Target, cores: Cores, members: int, speakers: int) -> Cost:
+    phase = await measure(gateway, target, Call(members, speakers, SEARCH_SECONDS), cores)
+    if phase.cost is None:
+        raise BenchError(f"the load test measured nothing: {'; '.join(phase.doubts)}")
+    return phase.cost
 
 
 def _own_address() -> str:

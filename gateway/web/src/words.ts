@@ -135,7 +135,7 @@ export function waitingWords({ code, wasJoined }: WhyEnded): Words {
     case 4413:
       return { title: "Your connection was too slow", text: "So the gateway closed it." };
     case 4429:
-      return { title: "The gateway reached a limit", text: "The channel may be full, or this page sent too many requests." };
+      return { title: "The gateway reached a limit", text: "The gateway or channel may be full, or this page asked too often." };
     case 4500:
       return { title: "The gateway had an error", text: "You did nothing wrong." };
     default:

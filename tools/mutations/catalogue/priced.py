@@ -5,6 +5,9 @@ from typing import Final
 from tools.mutations.mutation import Mutation
 
 _ACCOUNTS = "tests/connection/test_accounts.py"
+_SHEDDING = "tests/session/test_shedding.py"
+_ROOM = "tests/front_door/test_room.py"
+_PLANES = "tests/front_door/test_planes.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -70,5 +73,93 @@ MUTATIONS: Final = (
         " if receiver.connection.backlog < limit",
         "",
         ("tests/session/test_requests.py::test_messages_do_not_endanger_a_member_who_reads_slowly",),
+    ),
+    Mutation(
+        5,
+        "A newcomer joins a gateway that is overloaded.",
+        "gateway/session/admission.py",
+        "        raise NoRoom\n",
+        "        pass\n",
+        (f"{_SHEDDING}::test_newcomers_are_refused_and_those_inside_notice_nothing",),
+    ),
+    Mutation(
+        5,
+        "A refused newcomer keeps its connection and tries at once again.",
+        "gateway/session/lifecycle.py",
+        "        connection.end(end_reasons.NO_ROOM)\n",
+        "",
+        (f"{_SHEDDING}::test_newcomers_are_refused_and_those_inside_notice_nothing",),
+    ),
+    Mutation(
+        5,
+        "A client that lost its connection counts as a newcomer.",
+        "gateway/session/lifecycle.py",
+        "        if had_seat and (why",
+        "        if not had_seat and (why",
+        (f"{_SHEDDING}::test_a_client_that_lost_its_connection_comes_back_for_a_while",),
+    ),
+    Mutation(
+        5,
+        "A stranger comes in by the user id of a client that lost its connection.",
+        "gateway/channel/lost_seats.py",
+        "hmac.compare_digest(lost, secret)",
+        "True",
+        (f"{_SHEDDING}::test_a_client_that_lost_its_connection_comes_back_for_a_while",),
+    ),
+    Mutation(
+        5,
+        "A client that was removed is no newcomer.",
+        "gateway/connection/end_reasons.py",
+        "        return self.code.next_step is NextStep.JOIN_AGAIN\n",
+        "        return True\n",
+        (f"{_SHEDDING}::test_a_client_that_left_or_was_removed_is_a_newcomer",),
+    ),
+    Mutation(
+        5,
+        "An overloaded gateway refuses and admits in turns.",
+        "gateway/ops/room.py",
+        "        limit = CALM if self.is_closed else 1.0\n",
+        "        limit = 1.0\n",
+        (f"{_ROOM}::test_a_loop_that_is_busy_or_late_takes_no_newcomers_until_it_is_calm",),
+    ),
+    Mutation(
+        5,
+        "Newcomers that have no streams yet cost nothing.",
+        "gateway/ops/room.py",
+        "load * (1 + len(newest) / settled) <= limit",
+        "load <= limit",
+        (f"{_ROOM}::test_newcomers_count_before_their_load_shows",),
+    ),
+    Mutation(
+        5,
+        "A new channel opens on a plane that is full.",
+        "gateway/gateway.py",
+        "                not self._has_room_on(plane),\n",
+        "",
+        (f"{_PLANES}::test_a_full_plane_gets_no_new_channels_and_readyz_is_503_only_if_all_are_full",),
+    ),
+    Mutation(
+        5,
+        "An overloaded gateway calls itself ready.",
+        "gateway/server.py",
+        " and gateway.room.is_anywhere",
+        "",
+        (f"{_PLANES}::test_a_full_plane_gets_no_new_channels_and_readyz_is_503_only_if_all_are_full",),
+    ),
+    Mutation(
+        5,
+        "Datagrams that the kernel drops do not count.",
+        "sfu/dataplane/udp.py",
+        "_MEMINFO.unpack(counts)[8]",
+        "_MEMINFO.unpack(counts)[7]",
+        ("tests/dataplane/test_udp.py::test_datagrams_that_a_full_buffer_loses_are_counted",),
+    ),
+    Mutation(
+        5,
+        "The event loop is busy also while it waits.",
+        "gateway/ops/loop_time.py",
+        "        self._busy_since = self._clock()\n",
+        "        pass\n",
+        (f"{_ROOM}::test_the_loop_is_busy_whenever_it_does_not_wait",),
     ),
 )
