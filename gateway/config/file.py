@@ -40,6 +40,10 @@ def examine_config_file(path: Path) -> tuple[dict[str, Any], list[str]]:
         raise ConfigError(f"{path} is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
+    except ValueError:
+        raise ConfigError(f"{path} has a number with too many digits") from None
+    except RecursionError:
+        raise ConfigError(f"{path} nests too deeply") from None
     settings, mistakes = {}, []
     for key, value in read.items():
         try:

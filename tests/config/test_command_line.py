@@ -141,6 +141,11 @@ def test_secrets_are_masked(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert tomllib.loads(printed)["join_token"] == "********"
 
 
+def test_a_control_character_is_printed_as_toml_allows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = effective(capsys, "--token-keys", "k", "--token-audience", "a\x7f\x01\n")
+    assert shown["token_audience"] == "a\x7f\x01\n"
+
+
 def test_every_setting_is_printed_with_its_explanation(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("config") == 0
     blocks = capsys.readouterr().out.strip().split("\n\n")

@@ -117,6 +117,16 @@ def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
         read_config_file(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("port = " + 5000 * "1", "has a number with too many digits"), ("port = " + 5000 * "[", "nests too deeply")],
+    ids=["digits", "brackets"],
+)
+def test_a_file_that_toml_cannot_read_is_an_error(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        read_config_file(write(tmp_path, text))
+
+
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*: No such file or directory"):
         read_config_file(tmp_path / "nothing.toml")
