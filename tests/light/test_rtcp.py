@@ -225,11 +225,18 @@ def test_padding_is_not_taken_for_content() -> None:
         pytest.param("84 ce 0003 cafebabe 00000000 01020304", id="half an entry"),
         pytest.param("8f ce 0004 cafebabe 00000000 52454d42 01 0bd090", id="fewer SSRCs than counted"),
         pytest.param("8f ce 0003 cafebabe 00000000 52454d42", id="REMB without a bitrate"),
+        pytest.param("8f cd 0005 00000001 00000002 0005 1001 00000100 3fff 3fff", id="feedback on 4,097 packets"),
+        pytest.param("8f cd 0005 00000001 00000002 0005 0001 00000100 0000 2001", id="feedback with an empty run"),
     ],
 )
 def test_malformed_rtcp_is_refused(hexadecimal: str) -> None:
     with pytest.raises(BadPacket):
         rtcp.parse_untrusted(bytes.fromhex(hexadecimal))
+
+
+def test_a_reserved_status_in_feedback_is_a_missing_packet() -> None:
+    feedback = bytes.fromhex("8f cd 0005 00000001 00000002 0005 0003 00000107 dc00 04 00")
+    assert rtcp.parse_untrusted(feedback) == [TransportWideFeedback(1, 2, 5, 7, 1, (4, None, None))]
 
 
 @settings(derandomize=True, max_examples=300, deadline=None)

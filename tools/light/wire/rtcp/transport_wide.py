@@ -17,11 +17,12 @@ from tools.light.wire.rtcp.packets import TransportWideFeedback
 _HEAD: Final = struct.Struct("!IIHH3sB")
 _CHUNK: Final = struct.Struct("!H")
 _LARGE_DELTA: Final = struct.Struct("!h")
-_MISSING, _SMALL, _LARGE = range(3)
+_MISSING, _SMALL, _LARGE, _RESERVED = range(4)
 _VECTOR, _TWO_BITS = 0x8000, 0x4000
 #: Statuses of two bits, and of one bit, in a chunk that is a vector.
 _IN_TWO_BITS, _IN_ONE_BIT = 7, 14
 _LONGEST_RUN: Final = 0x1FFF
+_MOST_STATUSES: Final = 4096
 
 
 def build(packet: TransportWideFeedback) -> bytes:
@@ -59,26 +60,32 @@ def _chunks(symbols: Sequence[int]) -> Iterator[int]:
 
 
 def parse_untrusted(body: bytes) -> TransportWideFeedback:
-    """Read a body.  Raises ``struct.error`` if it is too short, and :exc:`BadPacket` for a status without meaning."""
+    """Read a body.  A reserved status counts as a missing packet, as for the gateway.
+
+    Raises ``struct.error`` if the body is too short, and :exc:`BadPacket` for statuses that only waste time.
+    """
     sender_ssrc, media_ssrc, base, count, reference, number = _HEAD.unpack_from(body)
+    if count > _MOST_STATUSES:
+        raise BadPacket("transport-wide feedback on too many packets")
     symbols: list[int] = []
     at = _HEAD.size
     while len(symbols) < count:
         (chunk,) = _CHUNK.unpack_from(body, at)
-        symbols += _symbols(chunk)
+        held = _symbols(chunk)
+        if not held:
+            raise BadPacket("transport-wide feedback has an empty run")
+        symbols += held
         at += _CHUNK.size
     arrivals: list[int | None] = []
     time = 0
     for symbol in symbols[:count]:
-        if symbol == _MISSING:
+        if symbol in (_MISSING, _RESERVED):
             arrivals.append(None)
             continue
         if symbol == _SMALL:
             (delta,) = struct.unpack_from("!B", body, at)
-        elif symbol == _LARGE:
-            (delta,) = _LARGE_DELTA.unpack_from(body, at)
         else:
-            raise BadPacket("transport-wide feedback has a reserved status")
+            (delta,) = _LARGE_DELTA.unpack_from(body, at)
         at += symbol  # a small delta has one byte, a large one has two
         time += delta
         arrivals.append(time)
