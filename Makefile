@@ -100,7 +100,24 @@ rust-check: $(STAMPS)/venv $(DATAPLANE)/Cargo.lock  ## check the packet path wit
 	$(CARGO) test $(CORE)
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --manifest-path $(DATAPLANE)/Cargo.toml --offline check --hide-inclusion-graph licenses bans sources; fi
 
-fuzz: $(DATAPLANE)/Cargo.lock  ## send ten million mutated datagrams to the packet path (FUZZ_DATAGRAMS=10000000)
+FUZZER := $(DATAPLANE)/fuzz
+# The compiler notes which edges of the code an input reaches. These are the options of cargo-fuzz, without a sanitizer.
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_SECONDS ?= 120
+
+$(FUZZER)/Cargo.lock: $(FUZZER)/Cargo.pins $(FUZZER)/Cargo.toml | tools-present
+	tools/cargo_lock.sh write $(FUZZER)
+
+$(STAMPS)/fuzzer: requirements/fuzz.txt $(STAMPS)/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+# With an explicit target, cargo keeps the options away from build scripts.
+fuzz: $(STAMPS)/fuzzer $(STAMPS)/dataplane $(FUZZER)/Cargo.lock  ## look for input that breaks a promise: all targets (FUZZ_SECONDS=120 each), then ten million datagrams (FUZZ_DATAGRAMS=10000000)
+	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --quiet --release --locked --manifest-path $(FUZZER)/Cargo.toml --target $$(rustc -vV | sed -n 's/host: //p') --target-dir $(FUZZER)/target
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 	FUZZ_DATAGRAMS=$${FUZZ_DATAGRAMS:-10000000} $(CARGO) test $(CORE) --profile fuzz -- --ignored --nocapture million
 
 # The tools for audits and SBOMs have a virtual environment of their own.
@@ -228,9 +245,10 @@ lock: $(STAMPS)/dev  ## pin the newest allowed dependencies
 	tools/lock.sh $(BIN)
 	tools/cargo_lock.sh pin
 	tools/cargo_lock.sh pin tools/interop/str0m
+	tools/cargo_lock.sh pin $(FUZZER)
 
 clean:  ## remove everything that make has built or installed
 	rm -rf $(VENV) $(STAMPS) $(ORACLE)/node_modules $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis
-	rm -rf $(DATAPLANE)/target $(DATAPLANE)/Cargo.lock sfu/_dataplane.*.so
+	rm -rf $(DATAPLANE)/target $(DATAPLANE)/Cargo.lock $(FUZZER)/target $(FUZZER)/Cargo.lock sfu/_dataplane.*.so
 	rm -rf tools/interop/*/node_modules tools/interop/str0m/Cargo.lock
 	find $(PACKAGES) -name __pycache__ -prune -exec rm -rf {} +

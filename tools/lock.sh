@@ -11,3 +11,4 @@ compile pyproject.toml --constraints requirements/dev.txt --output-file requirem
 compile pyproject.toml --extra loadtest --constraints requirements/dev.txt --output-file requirements/loadtest.txt
 compile --group audit --output-file requirements/audit.txt
 compile --group build --constraints requirements/dev.txt --output-file requirements/build.txt
+compile --group fuzz --constraints requirements/dev.txt --output-file requirements/fuzz.txt

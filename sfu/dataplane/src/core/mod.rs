@@ -5,6 +5,8 @@
 
 mod bandwidth;
 mod engine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod interface;
 mod keys;
 mod paths;

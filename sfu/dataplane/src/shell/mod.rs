@@ -11,7 +11,7 @@ mod receive_buffers;
 mod segmentation;
 mod shared;
 mod sockets;
-mod streams;
+pub(crate) mod streams;
 mod thread;
 
 use std::io;

@@ -4,7 +4,7 @@ pub mod address;
 pub mod demux;
 pub mod dependency_descriptor;
 pub mod extensions;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub mod hex;
 pub mod payload;
 pub mod rtcp;

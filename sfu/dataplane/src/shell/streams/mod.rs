@@ -4,7 +4,7 @@
 //! connection here.  From then on it is one more path of its transport.  An epoll instance watches all streams, and the
 //! thread watches the instance.  So streams cost nothing while only datagrams come.
 
-mod framing;
+pub(crate) mod framing;
 mod send_queue;
 mod stream;
 

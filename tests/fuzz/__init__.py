@@ -1,0 +1,1 @@
+"""Bad input: the fuzz targets of the Python parts, their kept inputs, and `make fuzz`."""
