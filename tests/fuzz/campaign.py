@@ -23,6 +23,7 @@ CRATES: Final = ("conversation", "dependency_descriptor", "framing", "payload", 
 _MAX_INPUT: Final = 4096
 _GRACE: Final = 120  # seconds that a run may take beyond its time, for loading and for a slow machine
 _KEPT_BYTES: Final = 24 * 1024
+_MOST_WORDS: Final = 600  # characters; feedback on thousands of packets has many
 
 
 @define
@@ -124,7 +125,8 @@ class Campaign:
         added: list[bytes] = []
         room = _KEPT_BYTES - sum(map(len, kept))
         for data in found:
-            if data not in kept and (room := room - len(data)) >= 0:
+            short = len(describe(self.target, data)) <= _MOST_WORDS
+            if data not in kept and short and (room := room - len(data)) >= 0:
                 added.append(data)
         self._write([*kept, *added])
         return len(added)
