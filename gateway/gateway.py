@@ -26,7 +26,8 @@ from gateway.connection.end_reasons import EndReason
 from gateway.connection.rates import TokenBucket
 from gateway.connection.unread import UnreadBudget
 from gateway.identity.keys import load_keys
-from gateway.identity.tokens import Tokens
+from gateway.identity.rights import EVERYBODY, WATCH, Rights, is_secret
+from gateway.identity.tokens import TokenRefused, Tokens
 from gateway.identity.turn import with_credentials
 from gateway.media_objects import convert
 from gateway.ops import plane_watch
@@ -34,7 +35,10 @@ from gateway.ops.log import new_reference
 from gateway.ops.loop_time import payer
 from gateway.ops.metrics import Metrics
 from gateway.ops.room import Room, RoomLimits
+from gateway.presence.feed import Feed
+from gateway.presence.journal import Journal
 from protocol import limits
+from protocol.errors import ErrorCode, RequestError
 from protocol.requests import IceServer
 
 
@@ -76,10 +80,11 @@ class Gateway:
 
     Each plane has a router, and :meth:`router_of` finds the router of a channel's media. ``connections`` holds the open
     connections by id, oldest first. ``ended_connections`` counts the ended ones. ``seats`` holds the channel and the
-    member of each session by its id. Tests inject ``new_id`` (ids), ``new_secret`` (secrets of sessions),
-    ``new_reference`` (references of failures) and ``utc_now`` (the time of day, in UTC), so that a run can be repeated.
-    ``tokens`` checks the tokens of clients. It is None if nobody needs one. ``room`` says whether newcomers may join,
-    and ``lost_seats`` who is none.
+    member of each session by its id. ``journal`` has the changes of all channels, and ``feed`` tells them to those who
+    watch. ``backend_feed`` tells them to other programs, once no crash can take them back. Tests inject ``new_id``
+    (ids), ``new_secret`` (secrets of sessions), ``new_reference`` (references of failures) and ``utc_now`` (the time of
+    day, in UTC), so that a run can be repeated. ``tokens`` checks the tokens of clients. It is None if nobody needs
+    one. ``room`` says whether newcomers may join, and ``lost_seats`` who is none.
 
     Raises :exc:`~gateway.identity.keys.KeyFileError`.
     """
@@ -97,6 +102,9 @@ class Gateway:
     """The numbers of the planes whose threads do not run."""
     connections: dict[str, Connection] = field(factory=dict, init=False)
     seats: dict[str, Seat] = field(factory=dict, init=False)
+    journal: Journal = field(init=False)
+    feed: Feed = field(init=False)
+    backend_feed: Feed = field(init=False)
     channels: Channels = field(init=False)
     accounts: Accounts = field(init=False)
     room: Room = field(init=False)
@@ -112,8 +120,14 @@ class Gateway:
         self.room = Room(_limits_of(self.config), len(self.routers))
         self.lost_seats = LostSeats(self.config.max_connections)
         self.tokens = tokens_of(self.config)
+        config = self.config
+        self.journal = Journal(
+            config.journal_bytes, config.journal_channel_bytes, self._microseconds(), lambda: self.utc_now().timestamp()
+        )
+        self.feed = self.backend_feed = self._new_feed()
+        self.journal.followers.append(self.feed.take)
         self.channels = Channels(
-            self.config, self.metrics, self.log, self.connections, self._choose_plane, self._microseconds
+            config, self.metrics, self.log, self.connections, self._choose_plane, self.journal, self._microseconds
         )
         self.capabilities = convert(self.routers[0].context.capabilities, protocol.media.RtpCapabilities)
 
@@ -125,6 +139,22 @@ class Gateway:
         self.lost_seats.maximum = config.max_connections
         self.accounts.reconfigure(config.address_work_share, config.address_work_burst)
         self.channels.reconfigure(config)
+        for feed in self.feeds:
+            feed.max_each, feed.max_all = config.max_watched_channels, config.max_watches
+        self.journal.max_bytes, self.journal.max_channel_bytes = config.journal_bytes, config.journal_channel_bytes
+
+    def _new_feed(self) -> Feed:
+        return Feed(self.config.max_watched_channels, self.config.max_watches)
+
+    @property
+    def feeds(self) -> set[Feed]:
+        """The one feed, or both."""
+        return {self.feed, self.backend_feed}
+
+    def tell_backends_later(self) -> Feed:
+        """From now on, other programs are told by a feed of their own. Return it. Only before the gateway runs."""
+        self.backend_feed = self._new_feed()
+        return self.backend_feed
 
     @property
     def carries_media(self) -> bool:
@@ -136,6 +166,23 @@ class Gateway:
         config = self.config
         expires = self.utc_now().timestamp() + config.turn_seconds
         return with_credentials(config.ice_servers, config.turn_secret, user_id, expires)
+
+    def rights_to_watch(self, token: str | None) -> Rights:
+        """The rights of a client with this token that is in no channel.
+
+        Raises :exc:`RequestError` with ``unauthenticated`` for a wrong token, and with ``forbidden`` without the grant.
+        """
+        if self.tokens is None:
+            if not is_secret(self.config.join_token, token):
+                raise RequestError(ErrorCode.UNAUTHENTICATED, "the token is missing or wrong", "data.token")
+            return EVERYBODY
+        now = self.utc_now().timestamp()
+        try:
+            rights = self.tokens.read_untrusted(token, now)
+        except TokenRefused as refused:
+            raise RequestError(ErrorCode.UNAUTHENTICATED, str(refused), "data.token") from None
+        rights.require(WATCH, now)
+        return rights
 
     def router_of(self, channel: Channel) -> sfu.Router:
         """The router that carries the media of this channel's members."""
@@ -200,6 +247,8 @@ class Gateway:
         """Count a connection as ended. The second call does nothing."""
         if self.connections.pop(connection.name, None) is not None:
             self.ended_connections += 1
+        if (subscription := self.feed.subscription_of(connection)) is not None:
+            self.feed.close(subscription, connection)
 
     def _microseconds(self) -> int:
         """The time of day, in microseconds since 1970."""
@@ -214,6 +263,8 @@ class Gateway:
         """Run the background tasks of the gateway until cancelled."""
         channels = self.channels.channels.values
         async with trio.open_nursery() as tasks:
+            for feed in self.feeds:
+                tasks.start_soon(feed.run)
             tasks.start_soon(speakers.watch_speakers, channels)
             tasks.start_soon(quality_watch.watch_quality, channels)
             planes = [router.context.plane for router in self.routers]

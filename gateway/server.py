@@ -3,24 +3,22 @@
 import resource
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from time import perf_counter
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 import structlog
 import trio
-from attrs import field, frozen
-from starlette.types import ASGIApp
+from attrs import frozen
 
 import sfu
 from gateway.config import Config
 from gateway.config.open_files import open_files_wanted
+from gateway.doors import Doors, ServeClient, make_doors
 from gateway.gateway import Gateway
 from gateway.http.front_door import FrontDoor
-from gateway.http.media_streams import MediaStreams
-from gateway.http.routes import make_app, make_metrics_app
-from gateway.http.sockets import remote_name, show_address, url_of
+from gateway.http.sockets import show_address, url_of
 from gateway.http.tls import Tls
 from gateway.identity.tokens import Tokens
 from gateway.ops import garbage_collection, loop_time, loop_watch, supervisor
@@ -37,6 +35,7 @@ from gateway.start import (
     check_exposure,
     check_token_keys,
     enter_routers,
+    keep_journal,
     open_tcp,
     open_tls,
 )
@@ -53,12 +52,6 @@ _LOOK_EVERY: Final = 0.02
 """Seconds between two looks at a state that no event announces."""
 
 
-class ServeClient(Protocol):
-    """Serves one WebSocket client from its handshake to its end. Never raises ``Exception``."""
-
-    async def __call__(self, stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None: ...
-
-
 MakeGateway = Callable[[Config, Sequence[sfu.Router], Metrics], Gateway]
 
 
@@ -67,19 +60,20 @@ class Server:
     """One running gateway.
 
     ``url`` is the address for browsers, empty without listeners. ``metrics_url`` is that of the port for metrics, empty
-    without one. ``media_addresses`` are the hosts and ports of the media sockets. ``tls`` is None without TLS, and
-    ``make_app`` makes the application that answers HTTP. ``listening`` has the listeners of each door, with
-    the scope of the task that accepts.
+    without one. ``media_addresses`` are the hosts and ports of the media sockets. ``tls`` is None without TLS.
     """
 
     gateway: Gateway
-    front_door: FrontDoor
+    doors: Doors
     url: str
     metrics_url: str
     media_addresses: tuple[tuple[str, int], ...]
     tls: Tls | None
-    make_app: Callable[[Config], ASGIApp]
-    listening: list[tuple[trio.CancelScope, Sequence[trio.SocketListener]]] = field(factory=list)
+
+    @property
+    def front_door(self) -> FrontDoor:
+        """The entrance of clients."""
+        return self.doors.front
 
     @property
     def config(self) -> Config:
@@ -90,7 +84,7 @@ class Server:
         """Use other settings from now on. Connections and channels that are open keep their own limits."""
         self.gateway.reconfigure(config, tokens)
         self.gateway.metrics.limits.export(config)
-        self.front_door.reconfigure(config, self.make_app(config))
+        self.front_door.reconfigure(config, self.doors.make_app(config))
         if self.tls is not None and certificate is not None:
             self.tls.context = certificate
 
@@ -120,20 +114,15 @@ class Server:
         Call ``release`` when nobody is on a list any more, or after a bounded time. Then finish the goodbyes.
         """
         self.refuse_new_clients()
-        self.stop_listening()
+        self.doors.stop_listening()
         self.gateway.end_all_for_restart()
         with trio.move_on_after(2 * (self.config.exit_timeout + self.config.courtesy_timeout)):
             while self.gateway.seats:
                 await trio.sleep(_LOOK_EVERY)
+            # The successor reads the journal as soon as it has the lock.
+            await self.gateway.journal.wait_committed(self.gateway.journal.number)
         release()
         await self.wait_ended()
-
-    def stop_listening(self) -> None:
-        """Close the TCP listeners in this step, so that another process can have the ports."""
-        for scope, listeners in self.listening:
-            scope.cancel()
-            for listener in listeners:
-                listener.socket.close()
 
     def refuse_new_clients(self) -> None:
         """Refuse new clients from now on."""
@@ -191,18 +180,17 @@ async def open_server(
         metrics.watch_room(gateway.room)
         for router in routers:
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
-        front_door, make, is_ready = _make_front_door(config, gateway, metrics, serve_client, tls)
-        _export_use(gateway, front_door)
+        await keep_journal(stack, gateway)
+        doors = make_doors(gateway, serve_client, tls)
         url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
         metrics_url = url_of(for_metrics[0]) if for_metrics else ""
         media = tuple(address for router in routers for address in router.context.addresses)
-        server = Server(gateway, front_door, url, metrics_url, media, tls, make)
+        server = Server(gateway, doors, url, metrics_url, media, tls)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
-            metrics_door = FrontDoor(config, make_metrics_app(metrics, is_ready), None, metrics)
-            for door, found in ((front_door, listeners), (metrics_door, for_metrics)):
+            for door, found in ((doors.front, listeners), (doors.metrics, for_metrics)):
                 if found:
-                    await accepting.start(_listen, server, connections, door, found)
+                    await accepting.start(doors.listen, connections, door, found)
             # Close in this order. End every session, so that each client gets its goodbye. Stop the background tasks
             # and the listeners: until now they have answered /readyz. Finish the begun responses. Cancel every other
             # connection.
@@ -211,80 +199,17 @@ async def open_server(
             finally:
                 server.end_clients()
             await server.wait_ended()
+            with trio.move_on_after(config.goodbye_timeout):
+                await doors.presence.finish()
             accepting.cancel_scope.cancel()
             with trio.move_on_after(config.goodbye_timeout):
-                await front_door.wait_answered()
+                await doors.front.wait_answered()
             connections.cancel_scope.cancel()
-
-
-async def _listen(
-    server: Server,
-    connections: trio.Nursery,
-    door: FrontDoor,
-    listeners: Sequence[trio.SocketListener],
-    *,
-    task_status: trio.TaskStatus[list[trio.SocketListener]],
-) -> None:
-    """Accept connections, which ``connections`` serves, until the server stops listening."""
-    with trio.CancelScope() as scope:
-        server.listening.append((scope, listeners))
-        serve = _serve_socket(door)
-        await trio.serve_listeners(serve, list(listeners), handler_nursery=connections, task_status=task_status)
 
 
 def _close_at_exit(stack: AsyncExitStack, listeners: Sequence[trio.SocketListener]) -> None:
     for listener in listeners:
         stack.push_async_callback(trio.aclose_forcefully, listener)
-
-
-def _serve_socket(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[None]]:
-    async def serve(stream: trio.SocketStream) -> None:
-        await front_door.serve(stream, remote_name(stream))
-
-    return serve
-
-
-def _export_use(gateway: Gateway, front_door: FrontDoor) -> None:
-    """Export how much of the limits is in use."""
-    metrics = gateway.metrics
-    metrics.limits.export(
-        gateway.config,
-        {
-            "max_connections": lambda: gateway.open_connections,
-            "max_http_connections": lambda: front_door.http_connections,
-            "max_half_open_connections": lambda: len(front_door.half_open),
-            "max_media_streams": lambda: sum(router.stream_counts()[0] for router in gateway.routers),
-            "max_channels": lambda: len(gateway.channels.channels),
-            "max_removals": lambda: gateway.channels.moderation.removals,
-            "max_kept_rules": lambda: gateway.channels.moderation.kept_rules,
-            "unread_bytes": lambda: gateway.unread.size,
-        },
-    )
-    metrics.watch_gauge("sfu_stalled_planes", "Threads for media that do not run.", lambda: len(gateway.stalled_planes))
-    metrics.watch_gauge("sfu_addresses", "Addresses of clients that have an account.", lambda: len(gateway.accounts))
-    metrics.watch_gauge("sfu_addresses_in_debt", "Those that have used too much time.", gateway.accounts.in_debt)
-
-
-def _make_front_door(
-    config: Config, gateway: Gateway, metrics: Metrics, serve_client: ServeClient, tls: Tls | None
-) -> tuple[FrontDoor, Callable[[Config], ASGIApp], Callable[[], bool]]:
-    """Make the entrance of the TCP port, the function that makes its application, and the one that tells whether the
-    gateway takes new sessions."""
-
-    async def serve(stream: trio.abc.Stream, remote: str) -> None:
-        await serve_client(stream, gateway=gateway, remote=remote)
-
-    def is_ready() -> bool:
-        return front_door.is_ready and not gateway.stalled_planes and gateway.room.is_anywhere
-
-    def make(config: Config) -> ASGIApp:
-        return make_app(config, metrics, gateway.channels, is_ready)
-
-    media_streams = MediaStreams(config, gateway.routers, metrics) if config.media_tcp else None
-    front_door = FrontDoor(
-        config, make(config), serve, metrics, lambda: gateway.open_connections, media_streams, gateway.accounts, tls
-    )
-    return front_door, make, is_ready
 
 
 async def serve(

@@ -12,19 +12,46 @@ import trio
 import sfu
 from gateway.config import Config
 from gateway.config.exposure import accidental_exposure
+from gateway.gateway import Gateway
 from gateway.http.sockets import open_listeners, show_address
 from gateway.http.tls import CertificateError, Tls, load_certificate
 from gateway.identity.keys import KeyFileError, load_keys
+from gateway.presence.durable import open_durable
+from gateway.presence.store import StoreError
 
 log = structlog.get_logger(__name__)
 
 _ADDRESS_HINT: Final = "; media-host takes addresses of this machine, media-announce the public address of a NAT"
+
+JOURNAL_SECONDS: Final = 5.0
+"""Seconds that the end of the journal has to reach the disk when a gateway stops."""
 
 OpenRouter = Callable[[sfu.MediaSettings], AbstractAsyncContextManager[sfu.Router]]
 
 
 class StartError(Exception):
     """The gateway cannot start. The message gives the reason in one line."""
+
+
+async def keep_journal(stack: AsyncExitStack, gateway: Gateway) -> None:
+    """Keep the journal in ``state_dir``, if that is set, until the stack ends. Raises :exc:`StartError`."""
+    config = gateway.config
+    if config.state_dir is None:
+        return
+    feed = gateway.tell_backends_later()
+    journal = open_durable(
+        gateway.journal,
+        feed,
+        gateway.channels.records,
+        config.state_dir,
+        keep=config.journal_entries,
+        exit_timeout=config.goodbye_timeout + JOURNAL_SECONDS,
+    )
+    try:
+        durable = await stack.enter_async_context(journal)
+    except StoreError as error:
+        raise StartError(str(error)) from error
+    gateway.metrics.watch_journal(durable.figures)
 
 
 def check(config: Config) -> None:

@@ -12,8 +12,9 @@ and one that was too slow. The client drops the answer to such a request.
 
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Any, TypeVar
 
 import trio
@@ -60,9 +61,12 @@ from protocol.requests import (
     SetLayers,
     SetPriority,
     TransportCreated,
+    Unwatch,
+    Watch,
+    Watched,
 )
 from protocol.stats import Stats
-from protocol.vocabulary import Direction, MediaKind, Source
+from protocol.vocabulary import Direction, MediaKind, Position, Source
 
 __all__ = [
     "AnswerLost",
@@ -192,6 +196,25 @@ class Client:
         """Send any JSON to all other members, or to the given users."""
         return await self.request(SendMessage(data, None if to is None else tuple(to)))
 
+    async def watch(
+        self,
+        channel_ids: Iterable[str] = (),
+        *,
+        prefix: str | None = None,
+        after: Mapping[str, Position] | None = None,
+        token: str | None = None,
+    ) -> Watched:
+        """Follow the lists of channels without joining them: of ``channel_ids``, at most 100, or of all with a prefix.
+
+        The changes come as events. :class:`protocol.mirror.Mirror` keeps the lists, and the positions for ``after``.
+        """
+        given = tuple(channel_ids)
+        return await self.request(Watch(given or None, prefix, _those_of(after or {}, given, prefix), token))
+
+    async def unwatch(self, channel_ids: Iterable[str] = (), *, prefix: str | None = None) -> None:
+        """Follow these channels, or this prefix, no longer."""
+        await self.request(Unwatch(tuple(channel_ids) or None, prefix))
+
     async def ping(self) -> None:
         """Ask the gateway for a sign of life."""
         await self.request(Ping())
@@ -254,6 +277,14 @@ class Client:
         connection.
         """
         return Events(self._link.events)
+
+
+def _those_of(after: Mapping[str, Position], channel_ids: Sequence[str], prefix: str | None) -> dict[str, Position]:
+    """The positions that concern a ``watch``, as many as it may have."""
+    if prefix is None:
+        return {name: after[name] for name in channel_ids if name in after}
+    with_prefix = ((name, position) for name, position in after.items() if name.startswith(prefix))
+    return dict(islice(with_prefix, limits.MAX_WATCHED_CHANNELS))
 
 
 class Events:

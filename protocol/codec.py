@@ -72,9 +72,14 @@ def encode(message: Message) -> str:
     return _ENCODER.encode(envelope)
 
 
+def encode_value(value: Any) -> str:
+    """Return an object of this package as JSON, as it stands inside a message."""
+    return _ENCODER.encode(value)
+
+
 def to_json(value: Any) -> Any:
     """Return an object of this package as dicts and lists, such as the media objects for mediasoup clients."""
-    return json.loads(_ENCODER.encode(value))
+    return json.loads(encode_value(value))
 
 
 def from_json(value: Any, cls: type[T]) -> T:

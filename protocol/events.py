@@ -10,7 +10,9 @@ from protocol.declarations import Event, event
 from protocol.vocabulary import ChannelId, Count, Layers, MemberLimit, ObjectId, Participant, Text, UserId, Username
 
 VoiceStateType = Literal["user_joined", "user_left", "user_updated"]
-LeaveReason = Literal["left", "disconnected", "timed_out", "replaced", "removed", "ended", "failed", "draining"]
+LeaveReason = Literal[
+    "left", "disconnected", "timed_out", "replaced", "removed", "ended", "failed", "draining", "node_lost"
+]
 ConsumerClosedReason = Literal["producer_closed", "user_left", "failed"]
 TransportState = Literal["connected", "disconnected", "failed", "closed"]
 ConnectionQuality = Literal["excellent", "good", "poor", "lost"]
@@ -21,15 +23,17 @@ ConnectionQuality = Literal["excellent", "good", "poor", "lost"]
 class VoiceState(Event):
     """A change of a channel's list.
 
-    ``participant`` is the changed entry, or in ``user_left`` the removed one. ``count`` is the number of members after
-    the change. ``participants`` is the new list, or None if the gateway left it out. Only ``user_left`` has a
-    ``reason``, and always has one. Raises :exc:`protocol.constraints.InvalidValueError` otherwise.
+    ``epoch`` and ``revision`` order the changes of a channel. ``participant`` is the changed entry, or in ``user_left``
+    the removed one. ``count`` is the number of members after the change. ``participants`` is the new list, or None if
+    the gateway left it out. Only ``user_left`` has a ``reason``, and always has one. Raises
+    :exc:`protocol.constraints.InvalidValueError` otherwise.
     """
 
     type: VoiceStateType
     channel_id: ChannelId
     user_id: UserId
     username: Username
+    epoch: Count
     revision: Count
     participant: Participant
     count: Count

@@ -29,6 +29,8 @@ MAX_TOKEN_CHARACTERS: Final = 8192
 MAX_METADATA_BYTES: Final = 4 * 1024
 MAX_MESSAGE_BYTES: Final = 16 * 1024
 MAX_RECIPIENTS: Final = 1024
+# The channels that one ``watch`` may name.
+MAX_WATCHED_CHANNELS: Final = 100
 MAX_LAYER: Final = 255
 MAX_PRIORITY: Final = 255
 # The longest time for which a moderator's decision outlives its cause: a month.

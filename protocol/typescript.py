@@ -125,6 +125,17 @@ def members(cls: type[attrs.AttrsInstance]) -> list[str]:
     return lines
 
 
+def alternative(cls: type[vocabulary.OneOf], chosen: str) -> list[str]:
+    """Return the members of an object type that has only one of its alternatives."""
+    lines = members(cls)
+    for place, attribute in enumerate(attrs.fields(cls)):
+        if attribute.name == chosen:
+            lines[place] = lines[place].replace("?:", ":", 1)
+        elif attribute.name in cls.alternatives:
+            lines[place] = f"{wire_name(attribute.name)}?: never;"
+    return lines
+
+
 def always_sent(cls: type[attrs.AttrsInstance]) -> bool:
     """Whether the gateway writes the class. It always writes a field that has a value as its default."""
     return cls not in REQUESTS.values()
@@ -146,11 +157,7 @@ def structure(cls: type[attrs.AttrsInstance]) -> str:
     """Return the declaration of one class's type."""
     comment = f"/** {summary(cls)} */\n"
     if issubclass(cls, vocabulary.OneOf):
-        names = [wire_name(name) for name in cls.alternatives]
-        shapes = (
-            "{ " + "; ".join(f"{name}: string" if name == chosen else f"{name}?: never" for name in names) + " }"
-            for chosen in names
-        )
+        shapes = ("{ " + " ".join(alternative(cls, chosen))[:-1] + " }" for chosen in cls.alternatives)
         return f"{comment}export type {cls.__name__} =\n  | " + "\n  | ".join(shapes) + ";\n"
     lines = members(cls)
     if not lines:

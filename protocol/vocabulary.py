@@ -26,6 +26,11 @@ _NAME = Pattern(f"[A-Za-z0-9_.:-]{{1,{limits.MAX_ID_CHARACTERS}}}", "must be 1 t
 
 ChannelId = Annotated[str, _NAME]
 UserId = Annotated[str, _NAME]
+ChannelIds = Annotated[tuple[ChannelId, ...], Items(1, limits.MAX_WATCHED_CHANNELS)]
+# The beginning of channel ids. The empty one begins every id.
+ChannelPrefix = Annotated[
+    str, Pattern(f"[A-Za-z0-9_.:-]{{0,{limits.MAX_ID_CHARACTERS}}}", "must be at most 128 of A-Z a-z 0-9 _ . : -")
+]
 # The gateway makes these ids. A client that asks for an impossible one gets `not_found`, not `invalid`.
 ObjectId = Annotated[str, Characters(1, limits.MAX_ID_CHARACTERS)]
 Username = Annotated[
@@ -60,6 +65,17 @@ Instant = Annotated[
         "must be a date and time of ISO 8601 in UTC, such as 2026-11-01T09:30:00.250Z",
     ),
 ]
+
+
+@frozen
+class Position:
+    """A version of the list of one channel. Positions are ordered by ``epoch`` and then by ``revision``."""
+
+    epoch: Count
+    revision: Count
+
+
+Positions = Annotated[dict[ChannelId, Position], Items(0, limits.MAX_WATCHED_CHANNELS)]
 
 
 @frozen

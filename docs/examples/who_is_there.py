@@ -2,7 +2,7 @@
 
     python who_is_there.py ws://127.0.0.1:8080/ws kitchen
 
-The program joins for a moment, because only members see the list. The others see it come and go.
+The program does not join, so nobody sees it.
 """
 
 import sys
@@ -14,11 +14,10 @@ from protocol import client
 
 async def main(url: str, channel: str) -> None:
     async with client.connect(url) as connection:
-        joined = await connection.join(channel, "Visitor")
-        await connection.leave()
-    others = [person for person in joined.participants if person.user_id != joined.user_id]
-    print(f"{len(others)} in {channel}")
-    for person in others:
+        watched = await connection.watch([channel])
+    people = watched.channels[0].participants or ()
+    print(f"{len(people)} in {channel}")
+    for person in people:
         sources = ", ".join(producer.source for producer in person.producers)
         print(f"{person.username} sends {sources or 'nothing'}")
 

@@ -21,6 +21,7 @@ from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from gateway.ops.metrics import Metrics
+from gateway.presence.journal import Journal
 from protocol import limits
 from protocol.declarations import Event
 from protocol.errors import ErrorCode, RequestError
@@ -46,15 +47,17 @@ class Channel:
 
     ``occupants`` counts members and clients that wait for a seat. The channel stays open while there is one.
     ``speakers`` holds the user ids of the last ``active_speakers``, and ``recent_speakers`` those whose cameras get
-    bandwidth first. ``plane`` is the number of the plane that carries the channel's media. ``epoch`` numbers the
-    openings of the channel: it rises with each. ``duplicate_users`` says what happens to a client with the secret of
-    the session that holds its user id: it replaces this session, or it is rejected as well.
+    bandwidth first. ``journal`` gets each change of the list. ``plane`` is the number of the plane that carries the
+    channel's media. ``epoch`` numbers the openings of the channel: it rises with each. ``duplicate_users`` says what
+    happens to a client with the secret of the session that holds its user id: it replaces this session, or it is
+    rejected as well.
 
     Moderators decided about ``rules``, and about ``mutes``: the muted sources of each user. ``lost`` has the members
     that a lock lets in again.
     """
 
     id: str
+    journal: Journal
     metrics: Metrics
     max_members: int
     log: FilteringBoundLogger
@@ -302,6 +305,21 @@ class Channel:
         """What moderators decided about the channel."""
         return ChannelState("lock" in self.rules, self.member_limit)
 
+    def change(self, kind: VoiceStateType, about: Member, reason: LeaveReason | None = None) -> VoiceState:
+        """The change that led to the present list."""
+        participant = about.participant
+        return VoiceState(
+            type=kind,
+            channel_id=self.id,
+            user_id=participant.user_id,
+            username=participant.username,
+            epoch=self.epoch,
+            revision=self.revision,
+            participant=participant,
+            count=len(self.members),
+            reason=reason,
+        )
+
     def present_state(self) -> list[Event]:
         """The events that tell a member what the list does not have: the rules, the speakers, and bad connections."""
         decided: list[Event] = [self.state] if self.rules else []
@@ -321,21 +339,12 @@ class Channel:
         self, kind: VoiceStateType, about: Member, *, but: Member | None = None, reason: LeaveReason | None = None
     ) -> int:
         receivers = [member for member in self.members.values() if member is not but]
-        if not receivers:
-            return 0
-        participant = about.participant
-        change = VoiceState(
-            type=kind,
-            channel_id=self.id,
-            user_id=participant.user_id,
-            username=participant.username,
-            revision=self.revision,
-            participant=participant,
-            count=len(self.members),
-            reason=reason,
-        )
+        change = self.change(kind, about, reason)
         brief = whole = Frame.of(change)
-        if len(self.members) <= limits.MAX_LISTED_PARTICIPANTS:
+        told = (member.connection for member in self.members.values())
+        position = self.epoch, self.revision
+        self.journal.append(self.id, kind, position, brief, about.user_id, told)
+        if receivers and len(self.members) <= limits.MAX_LISTED_PARTICIPANTS:
             whole = Frame.of(attrs.evolve(change, participants=self.snapshot()))
         return sum(member.send(brief if member.is_behind else whole) for member in receivers)
 

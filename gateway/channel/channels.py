@@ -11,7 +11,11 @@ from gateway.channel.member import Member
 from gateway.channel.moderation import Moderation
 from gateway.config import Config
 from gateway.ops.metrics import ChannelCounts, Metrics
+from gateway.presence.journal import Journal
+from gateway.presence.store import Record
+from protocol.codec import encode
 from protocol.errors import ErrorCode, RequestError
+from protocol.requests import WatchedChannel
 
 
 @define(eq=False)
@@ -19,8 +23,8 @@ class Channels:
     """The open channels by id.
 
     This class only counts the ``connections``, the open ones. ``choose_plane`` returns the number of the plane for a
-    new channel's media. ``microseconds`` returns the time of day, in microseconds since 1970. ``moderation`` has what
-    moderators decided.
+    new channel's media. ``journal`` gets each change of each channel. ``microseconds`` returns the time of day, in
+    microseconds since 1970. ``moderation`` has what moderators decided.
     """
 
     config: Config
@@ -28,9 +32,8 @@ class Channels:
     log: FilteringBoundLogger
     connections: Sized
     choose_plane: Callable[[], int]
+    journal: Journal
     microseconds: Callable[[], int]
-    # The newest epoch of any channel.
-    _epoch: int = 0
     _channels: dict[str, Channel] = field(factory=dict)
     moderation: Moderation = field(init=False)
 
@@ -46,6 +49,27 @@ class Channels:
     def channels(self) -> Mapping[str, Channel]:
         """The open channels, in the order of opening."""
         return self._channels
+
+    def state_of(self, channel_id: str) -> WatchedChannel:
+        """The whole list of a channel, which is empty if the channel is not open."""
+        channel = self._channels.get(channel_id)
+        if channel is None:
+            position = self.journal.position_of(channel_id)
+            return WatchedChannel(channel_id, position.epoch, position.revision, (), snapshot=True)
+        return WatchedChannel(channel_id, channel.epoch, channel.revision, channel.snapshot(), snapshot=True)
+
+    def records(self) -> list[Record]:
+        """Who is where, in the form in which the journal on disk keeps it."""
+        found = []
+        for channel in self._channels.values():
+            at = (channel.epoch, channel.revision)
+            for member in channel.members.values():
+                text = encode(channel.change("user_updated", member))
+                found.append(
+                    Record(self.journal.number, channel.id, "user_updated", *at, user=member.user_id, text=text)
+                )
+            found.append(Record(self.journal.number, channel.id, "channel_opened", *at))
+        return found
 
     def counts(self) -> ChannelCounts:
         """Count connections, channels and members."""
@@ -68,6 +92,7 @@ class Channels:
             if not channel.occupants:
                 del self._channels[channel_id]
                 self.moderation.channel_closed(channel)
+                self.journal.append(channel_id, "channel_closed", (channel.epoch, channel.revision))
                 channel.log.info("channel closed")
 
     def _open(self, channel_id: str) -> Channel:
@@ -77,18 +102,19 @@ class Channels:
                 self.metrics.limits.reached("max_channels")
                 raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"there are {self.config.max_channels} channels already")
             log = self.log.bind(channel=channel_id)
-            # A clock that goes back must not bring an old epoch again.
-            self._epoch = max(self._epoch + 1, self.microseconds())
             channel = Channel(
                 channel_id,
+                self.journal,
                 self.metrics,
                 self.config.max_members,
                 log,
                 plane=self.choose_plane(),
-                epoch=self._epoch,
+                # A clock that goes back must not bring an old epoch again.
+                epoch=max(self.journal.epoch + 1, self.microseconds()),
                 duplicate_users=self.config.duplicate_users,
             )
             self.moderation.channel_opens(channel)
             self._channels[channel_id] = channel
+            self.journal.append(channel_id, "channel_opened", (channel.epoch, 0))
             log.info("channel opened")
         return channel

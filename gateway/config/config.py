@@ -258,6 +258,18 @@ class Config:
     """Maximum number of locks and limits that outlive their channels. Past it, the first to end is forgotten."""
     lost_member_seconds: float = field(default=600, validator=_between(0, _A_MONTH))
     """Seconds for which a member that lost its session may come back into a locked channel."""
+    journal_bytes: int = field(default=32 * 1024**2, validator=_between(64 * 1024))
+    """Size of the changes of all channels that the gateway remembers for watchers, in bytes of memory."""
+    journal_channel_bytes: int = field(default=64 * 1024, validator=_between(4 * 1024))
+    """Size of the changes of one channel that the gateway remembers for watchers, in bytes of memory."""
+    journal_entries: int = _count(200_000)
+    """Number of changes that the gateway keeps on disk, if state_dir is set. Each takes about 1 KB."""
+    max_watched_channels: int = _count(10_000)
+    """Maximum number of channels and prefixes that one client watches."""
+    max_watches: int = _count(200_000)
+    """Maximum number of channels and prefixes that all clients watch together. Each takes about 300 bytes."""
+    max_presence_streams: int = _count(1_000)
+    """Maximum number of requests at a time that read the changes of channels as server-sent events."""
     max_producers: int = _of_media("max_producers", _COUNT)
     """Maximum number of streams that one session may send."""
     max_consumers: int = _of_media("max_consumers", _COUNT)

@@ -30,6 +30,8 @@ from gateway.http.http1 import ClientGone, Exchange, HttpError, NotHttp, has_bod
 from gateway.http.media_streams import MediaStreams
 from gateway.http.places import Places
 from gateway.http.prefixed_stream import PrefixedStream
+from gateway.http.presence import PATH as PRESENCE_PATH
+from gateway.http.presence import PresenceStreams
 from gateway.http.refusal_log import RefusalLog
 from gateway.http.routes import HEALTH_PATHS
 from gateway.http.tls import HandshakeFailed, Tls, https_needed
@@ -77,19 +79,21 @@ class FrontDoor:
         media_streams: MediaStreams | None = None,
         accounts: Accounts | None = None,
         tls: Tls | None = None,
+        presence: PresenceStreams | None = None,
     ) -> None:
         self.half_open = HalfOpen(config.max_half_open_connections)
+        self.places = Places(config.max_connections_per_address)
         self._media_streams = media_streams
         self.reconfigure(config, app)
         self._serve_client = serve_client
         self._metrics = metrics
         self._accounts = accounts
         self._tls = tls
+        self._presence = presence
         self._refusals = RefusalLog(metrics)
         self._last_client_left = trio.Event()
         self.clients = 0
         self._count_sessions = count_sessions or (lambda: self.clients)
-        self.places = Places(config.max_connections_per_address)
         self.http_connections = 0
         self._health_answers = 0
         self._open_responses = 0
@@ -213,6 +217,9 @@ class FrontDoor:
             if path == PATH and self._serve_client is not None:
                 self._check_client(exchange)
                 return True
+            if path == PRESENCE_PATH and self._presence is not None:
+                await self._presence.serve(exchange)
+                return False
         except Displaced:
             await self._turn_away(exchange)
             return False

@@ -1,6 +1,7 @@
 """One HTTP/1.1 request and its response on one stream, with limits of size and time for every step (RFC 9112)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -68,8 +69,9 @@ class Exchange:
     """One HTTP request and its response. It reads the head, then the body, then sends the response.
 
     ``may_differ(first)`` says whether a first byte may begin another protocol.
-    ``status`` is the status of the response, once it has begun. ``remote`` is the address of the client, for the log.
-    ``stream`` carries the bytes, and ``is_secure`` says whether it is a TLS stream.
+    ``status`` is the status of the response, once it has begun. ``peer`` is the other end of the TCP connection, and
+    ``remote`` the address of the client, which may be behind a proxy. ``stream`` carries the bytes, and ``is_secure``
+    says whether it is a TLS stream.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Exchange:
     ) -> None:
         self.stream = stream
         self.is_secure = False
-        self.remote = remote
+        self.peer = self.remote = remote
         self._config = config
         self._may_differ = may_differ
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=config.max_request_head_bytes)
@@ -227,6 +229,11 @@ class Exchange:
                 await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
             raise ClientGone from error
+
+    async def wait_gone(self) -> None:
+        """Wait until the client closes its end, or sends more than its request."""
+        with suppress(ClientGone):
+            await self._receive(1)
 
     async def linger(self) -> None:
         """Go on reading for a moment while the client still sends.

@@ -1,5 +1,6 @@
 """The rights of one client: its user id, its channels, and its grants."""
 
+import hmac
 import math
 import re
 from collections.abc import Iterable
@@ -71,6 +72,10 @@ class Rights:
         """Whether the client may join this channel."""
         return any(_matches(pattern, channel_id) for pattern in self.channels)
 
+    def may_enter_all(self, prefix: str) -> bool:
+        """Whether the client may join every channel whose id begins with this."""
+        return any(pattern.endswith("*") and prefix.startswith(pattern[:-1]) for pattern in self.channels)
+
     def require(self, grant: str, now: float) -> None:
         """Check a grant at the time ``now``, in seconds since 1970.
 
@@ -84,6 +89,11 @@ class Rights:
 
 EVERYBODY: Final = Rights(channels=("*",), grants=frozenset(USUAL_GRANTS))
 """The rights of each client where the gateway asks for no token."""
+
+
+def is_secret(expected: str | None, given: str | None) -> bool:
+    """Whether a client gave the secret that the gateway expects. The time that this takes tells nothing about it."""
+    return expected is None or hmac.compare_digest(expected.encode(), (given or "").encode())
 
 
 def unknown_grants(grants: Iterable[str]) -> list[str]:

@@ -22,3 +22,4 @@ class HttpRefusal(StrEnum):
     RATE_LIMITED = "rate_limited"
     PLAIN_HTTP = "plain_http"
     TLS = "tls"
+    TOO_MANY_STREAMS = "too_many_streams"

@@ -77,6 +77,14 @@ class ChannelCounts:
     members: int
 
 
+class JournalFigures(Protocol):
+    """The part of :class:`gateway.presence.durable.JournalFigures` that the metrics read."""
+
+    waiting: int
+    failures: int
+    gaps: int
+
+
 class CountedChannels(Protocol):
     """The part of :class:`gateway.channel.channels.Channels` that the metrics read."""
 
@@ -118,8 +126,8 @@ class Metrics:
         self._moderations = self._counter(
             "sfu_moderations", "Decisions of moderators, by action.", "action", get_args(ModeratorAction)
         )
-        self._session_errors = Counter(
-            "sfu_session_errors", "Sessions that an exception of the gateway's own code ended.", registry=self.registry
+        self._session_errors = self._plain_counter(
+            "sfu_session_errors", "Sessions that an exception of the gateway's own code ended."
         )
         self._forced_cleanups = self._failed_cleanups = 0
         self._http_responses = Counter(
@@ -140,20 +148,25 @@ class Metrics:
             buckets=_SLOW_STEP_BUCKETS,
             registry=self.registry,
         )
-        self._newcomers_refused = Counter(
-            "sfu_newcomers_refused",
-            "Joins that were refused because the gateway was overloaded.",
-            registry=self.registry,
+        self._newcomers_refused = self._plain_counter(
+            "sfu_newcomers_refused", "Joins that were refused because the gateway was overloaded."
         )
-        self._connection_errors = Counter(
-            "sfu_connection_errors",
-            "Connections that an exception ended before they were sessions.",
-            registry=self.registry,
+        self._connection_errors = self._plain_counter(
+            "sfu_connection_errors", "Connections that an exception ended before they were sessions."
         )
 
     def watch_gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Export a gauge that ``read`` returns at each scrape."""
         Gauge(name, meaning, registry=self.registry).set_function(read)
+
+    def watch_journal(self, figures: JournalFigures) -> None:
+        """Export how the journal gets to the disk."""
+        self.watch_gauge("sfu_journal_waiting", "Changes that wait for the disk.", lambda: figures.waiting)
+        self.watch_gauge("sfu_journal_failures", "Attempts to write the journal that failed.", lambda: figures.failures)
+        self.watch_gauge("sfu_journal_gaps", "Times that too much waited for the disk.", lambda: figures.gaps)
+
+    def _plain_counter(self, name: str, meaning: str) -> Counter:
+        return Counter(name, meaning, registry=self.registry)
 
     def _counter(self, name: str, meaning: str, label: str, values: Iterable[str]) -> Counter:
         """Make a counter with a label. All known values exist from the start. Otherwise Prometheus would miss the first

@@ -1,13 +1,11 @@
 """The decision about a ``join``: who asks for a seat, and may this user enter the channel?"""
 
-import hmac
-
 import trio
 from attrs import frozen
 
 from gateway.connection import end_reasons
 from gateway.gateway import Gateway
-from gateway.identity.rights import EVERYBODY, Rights
+from gateway.identity.rights import EVERYBODY, Rights, is_secret
 from gateway.identity.tokens import TokenRefused
 from protocol.errors import ErrorCode, RequestError
 from protocol.requests import Join
@@ -50,7 +48,7 @@ def _is_inside(gateway: Gateway, join: Join, rights: Rights) -> bool:
     secret = None if rights.user_id is not None else join.session_secret or ""
     channel = gateway.channels.channels.get(join.channel_id)
     holder = None if channel is None else channel.members.get(user_id)
-    if holder is not None and (secret is None or hmac.compare_digest(holder.secret, secret)):
+    if holder is not None and (secret is None or is_secret(holder.secret, secret)):
         return True
     return gateway.lost_seats.is_owner(join.channel_id, user_id, secret, trio.current_time())
 
@@ -61,7 +59,7 @@ def check_identity(gateway: Gateway, join: Join) -> Rights:
     Raises :exc:`TokenRefused` for a wrong token. Raises :exc:`RequestError` if the token does not allow this join.
     """
     if gateway.tokens is None:
-        if not _is_secret(gateway.config.join_token, join.token):
+        if not is_secret(gateway.config.join_token, join.token):
             raise TokenRefused("the token is missing or wrong")
         return EVERYBODY
     rights = gateway.tokens.read_untrusted(join.token, gateway.utc_now().timestamp())
@@ -89,7 +87,3 @@ def check_renewal(gateway: Gateway, present: Rights, channel_id: str, token: str
     if not rights.may_enter(channel_id):
         raise RequestError(ErrorCode.FORBIDDEN, "the token does not allow this channel", "data.token")
     return rights
-
-
-def _is_secret(expected: str | None, given: str | None) -> bool:
-    return expected is None or hmac.compare_digest(expected.encode(), (given or "").encode())

@@ -13,11 +13,13 @@ import sfu
 import sfu.parameters
 from gateway.channel.member import Publication
 from gateway.connection.outbox import Frame
-from gateway.identity.rights import MESSAGE, MODERATE, PUBLISH, SUBSCRIBE
+from gateway.identity.rights import MESSAGE, MODERATE, PUBLISH, SUBSCRIBE, WATCH
 from gateway.media_objects import convert, parameters_of, request_errors
 from gateway.session.admission import check_renewal
 from gateway.session.session import Session
 from gateway.session.statistics import session_stats
+from gateway.session.watching import unwatch as unwatch_channels
+from gateway.session.watching import watch as watch_channels
 from protocol.declarations import OK_DATA, OkData, RequestData
 from protocol.errors import ErrorCode, RequestError
 from protocol.events import MessageReceived
@@ -53,6 +55,9 @@ from protocol.requests import (
     SetLayers,
     SetPriority,
     TransportCreated,
+    Unwatch,
+    Watch,
+    Watched,
 )
 from protocol.responses import Done
 from protocol.stats import Stats
@@ -61,7 +66,7 @@ MESSAGE_BYTES_PER_TOKEN = 65536
 """A message costs one token, plus one for every 64 KiB that it takes in all outboxes together."""
 
 Handler = Callable[[Session, Any], OkData]
-Needs = str | Callable[[Any], str] | None
+Needs = str | Callable[[Any], str | None] | None
 """The grant that a request needs: a fixed one, one that depends on the ``data``, or None for every member."""
 HANDLERS: dict[type[RequestData[Any]], Handler] = {}
 """The handler of each class of request."""
@@ -259,6 +264,18 @@ def message(session: Session, data: SendMessage) -> Delivered:
     if left_out := len(receivers) - len(ready):
         session.gateway.metrics.limits.reached("message_backlog_bytes", left_out)
     return Delivered(sum(receiver.send(frame) for receiver in ready))
+
+
+@handler(needs=lambda data: WATCH if data.token is None else None)
+def watch(session: Session, data: Watch) -> Watched:
+    member, gateway = session.member, session.gateway
+    rights = member.rights if data.token is None else gateway.rights_to_watch(data.token)
+    return watch_channels(gateway, member.connection, rights, data)
+
+
+@handler(needs=None)
+def unwatch(session: Session, data: Unwatch) -> Done:
+    return unwatch_channels(session.gateway, session.member.connection, data)
 
 
 @handler(needs=None)

@@ -3,6 +3,7 @@
 A session ends in the order of nesting in :func:`serve_sessions`. No other code keeps this order.
 """
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,8 +24,9 @@ from gateway.session.observer import MemberObserver
 from gateway.session.request_source import RequestSource
 from gateway.session.resume import resume_session
 from gateway.session.session import Session
+from gateway.session.watching import unwatch, watch
 from protocol.errors import ErrorCode, RequestError
-from protocol.requests import Join, Joined, Leave, Request, ResumeSession
+from protocol.requests import Join, Joined, Leave, Request, ResumeSession, Unwatch, Watch
 from protocol.responses import Error, Ok
 from protocol.vocabulary import Participant
 
@@ -73,13 +75,19 @@ def _innermost(error: BaseException) -> str:
 async def next_join(gateway: Gateway, connection: Connection, requests: RequestSource) -> AdmittedJoin:
     """Wait for a ``join`` that is allowed. End the connection when none comes in time.
 
-    The time starts when the client connects, and again after each ``leave``.
+    The time starts when the client connects, and again after each ``leave``. It stands still while the client watches
+    channels.
     """
-    with trio.CancelScope(deadline=trio.current_time() + gateway.config.join_timeout) as in_time:
+    with trio.CancelScope() as in_time:
         while True:
+            watching = gateway.feed.subscription_of(connection) is not None
+            if watching or in_time.deadline == math.inf:
+                in_time.deadline = math.inf if watching else trio.current_time() + gateway.config.join_timeout
             request = await requests.next()
             if isinstance(request.data, ResumeSession):
                 try_to_resume(gateway, connection, request)
+            elif isinstance(request.data, Watch | Unwatch):
+                answer_outside(gateway, connection, request.id, request.data)
             elif not isinstance(request.data, Join):
                 refuse(connection, request, ErrorCode.NOT_JOINED, "join a channel first")
             elif gateway.draining:
@@ -91,6 +99,19 @@ async def next_join(gateway: Gateway, connection: Connection, requests: RequestS
     assert in_time.cancelled_caught
     connection.end(end_reasons.NO_JOIN)
     return await connection.wait_end()
+
+
+def answer_outside(gateway: Gateway, connection: Connection, request_id: int, data: Watch | Unwatch) -> None:
+    """Answer a ``watch`` or ``unwatch`` of a client that is in no channel."""
+    response: Ok | Error
+    try:
+        if isinstance(data, Unwatch):
+            response = Ok(request_id, unwatch(gateway, connection, data))
+        else:
+            response = Ok(request_id, watch(gateway, connection, gateway.rights_to_watch(data.token), data))
+    except RequestError as refused:
+        response = Error.for_request(request_id, refused)
+    connection.respond(response)
 
 
 def try_to_resume(gateway: Gateway, connection: Connection, request: Request) -> None:
@@ -137,6 +158,7 @@ async def take_seat(gateway: Gateway, connection: Connection, request: AdmittedJ
     def welcome(channel: Channel) -> None:
         connection.begin_session(request.id)
         gateway.seats[member.session_id] = channel, member
+        gateway.feed.note_joined(connection, channel.id, gateway.journal.number)
         data = Joined(
             session_id=member.session_id,
             user_id=user_id,

@@ -12,6 +12,7 @@ from gateway.config import Config
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.ops.metrics import Metrics
+from gateway.presence.journal import Journal
 from protocol.errors import RequestError
 from protocol.vocabulary import Participant
 from tests.session.memory_gateway import RawClient, Rig, capture_logs, open_rig, send_transport
@@ -87,7 +88,9 @@ async def test_a_waiter_does_not_end_a_newcomer_that_took_the_seat_before_it(
 ) -> None:
     with capture_logs():
         config, metrics = Config(), Metrics()
-        channel = Channel("lobby", metrics, 10, structlog.get_logger())
+        channel = Channel(
+            "lobby", Journal(1_000_000, 100_000, 1, trio.current_time), metrics, 10, structlog.get_logger()
+        )
 
         def somebody() -> Member:
             connection = Connection(config, metrics, structlog.get_logger())

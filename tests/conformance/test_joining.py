@@ -24,7 +24,9 @@ JOINED = {
     "sessionSecret",
     "epoch",
 }
-VOICE_STATE = {"type", "channelId", "userId", "username", "revision", "participant", "count", "participants"}
+VOICE_STATE = {
+    *("type", "channelId", "userId", "username", "epoch", "revision", "participant", "count", "participants")
+}
 
 
 async def test_the_answer_to_join_has_every_field(autojump_clock: MockClock) -> None:

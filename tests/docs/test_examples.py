@@ -61,6 +61,26 @@ async def test_who_is_there_prints_everybody_and_their_streams(gateway: GatewayP
     assert program.returncode == 0
 
 
+async def test_the_mirror_prints_each_change_and_survives_a_restart_of_the_gateway(tmp_path: Path) -> None:
+    with run_gateway(tmp_path / "first") as first:
+        port = first.port
+        with start("mirror.py", first.websocket_url) as program:
+            try:
+                await read_until(program, "nobody")
+                async with client.connect(first.websocket_url) as ada:
+                    await ada.join("kitchen", "Ada")
+                    await read_until(program, "^kitchen: Ada$")
+                    first.stop()
+                await read_until(program, "again in a second")
+                with run_gateway(tmp_path / "second", port=port) as second:
+                    await read_until(program, "nobody")
+                    async with client.connect(second.websocket_url) as ben:
+                        await ben.join("hall", "Ben")
+                        await read_until(program, "^hall: Ben$")
+            finally:
+                program.terminate()
+
+
 async def test_the_dice_bot_greets_rolls_keeps_its_seat_and_stops_when_its_user_id_is_taken(
     gateway: GatewayProcess,
 ) -> None:

@@ -5,8 +5,10 @@ import structlog
 from gateway.channel.channels import Channels
 from gateway.config import Config
 from gateway.ops.metrics import Metrics
+from gateway.presence.journal import Journal
 
 
 def no_channels() -> Channels:
     """The channels of a gateway in which nobody has joined."""
-    return Channels(Config(), Metrics(), structlog.get_logger(), (), lambda: 0, lambda: 0)
+    journal = Journal(1_000_000, 100_000, 1, lambda: 0.0)
+    return Channels(Config(), Metrics(), structlog.get_logger(), (), lambda: 0, journal, lambda: 0)

@@ -100,8 +100,8 @@ async def test_a_successor_gets_the_place_when_nobody_is_on_a_list_any_more(auto
 
 async def test_the_ports_are_free_as_soon_as_the_handover_begins() -> None:
     async with open_server(CONFIG) as server:
-        host, port = server.listening[0][1][0].socket.getsockname()
-        server.stop_listening()
+        host, port = server.doors._listening[0][1][0].socket.getsockname()
+        server.doors.stop_listening()
         with trio.socket.socket() as taken:
             await taken.bind((host, port))
 

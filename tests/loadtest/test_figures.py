@@ -162,6 +162,7 @@ def change(kind: str, name: str, count: int, listed: tuple[str, ...] | None = No
         channel_id="c",
         user_id=name,
         username=name,
+        epoch=1,
         revision=2,
         participant=person(name),
         count=count,

@@ -71,12 +71,11 @@ def _fits(text: str, rules: list[Constraint]) -> bool:
 def _object_example(cls: type[attrs.AttrsInstance]) -> attrs.AttrsInstance:
     hints = get_type_hints(cls, include_extras=True)
     required = {
-        field.name: _example(hints[field.name])
-        for field in attrs.fields(cls)
-        if field.default is attrs.NOTHING or (issubclass(cls, OneOf) and field.name == cls.alternatives[0])
+        field.name: _example(hints[field.name]) for field in attrs.fields(cls) if field.default is attrs.NOTHING
     }
     if issubclass(cls, OneOf):
-        required = {cls.alternatives[0]: "abc"}
+        chosen = cls.alternatives[0]
+        required[chosen] = _example(without_none(hints[chosen]))
     return cls(**required)
 
 
@@ -144,10 +143,17 @@ def _without_channels_of_video(codec: RtpCodecParameters) -> RtpCodecParameters:
     return codec if codec.mime_type.lower().startswith("audio/") else attrs.evolve(codec, channels=None)
 
 
+def _optional(cls: type[OneOf]) -> set[str]:
+    """The fields that may stand beside each alternative."""
+    return {field.name for field in attrs.fields(cls)} - set(cls.alternatives)
+
+
 def _objects(cls: type[attrs.AttrsInstance]) -> st.SearchStrategy[Any]:
     hints = get_type_hints(cls, include_extras=True)
     if issubclass(cls, OneOf):
-        return st.one_of([st.builds(cls, **{name: _strategy(without_none(hints[name]))}) for name in cls.alternatives])
+        others = {name: _strategy(hint) for name, hint in hints.items() if name in _optional(cls)}
+        chosen = ({name: _strategy(without_none(hints[name]))} for name in cls.alternatives)
+        return st.one_of([st.builds(cls, **others, **one) for one in chosen])
     fields = {field.name: _strategy(hints[field.name]) for field in attrs.fields(cls)}
     if cls is RtpCodecParameters:
         return st.builds(cls, **fields).map(_without_channels_of_video)

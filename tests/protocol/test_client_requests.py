@@ -22,6 +22,7 @@ from protocol import (
 )
 from protocol.client import Client, ConnectionClosed
 from protocol.media import DtlsFingerprint, DtlsParameters, RtpCapabilities, RtpCodecParameters, RtpParameters
+from protocol.vocabulary import Position
 from tests.protocol.examples import example
 from tests.protocol.scripted_server import (
     TIMEOUTS,
@@ -53,6 +54,8 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "set_layers": lambda client: client.set_layers("c", 2, 1),
     "set_priority": lambda client: client.set_priority("c", 255),
     "message": lambda client: client.send_message({"text": "hello"}, to=["anna"]),
+    "watch": lambda client: client.watch(["lobby"], after={"lobby": Position(3, 4), "other": Position(1, 1)}),
+    "unwatch": lambda client: client.unwatch(prefix="team-"),
     "ping": lambda client: client.ping(),
     "stats": lambda client: client.stats(),
     "renew_token": lambda client: client.renew_token("t"),

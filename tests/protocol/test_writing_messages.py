@@ -70,9 +70,11 @@ def test_a_message_carries_null_as_its_data() -> None:
 
 
 def test_a_voice_state_without_the_list_leaves_it_out_and_an_empty_list_stays() -> None:
-    without = json.loads(encode(VoiceState("user_updated", "c", "anna", "Anna", 3, ANNA, 1)))
-    assert without["data"].keys() == {"type", "channelId", "userId", "username", "revision", "participant", "count"}
-    empty = VoiceState("user_left", "c", "anna", "Anna", 3, ANNA, 0, (), "left")
+    without = json.loads(encode(VoiceState("user_updated", "c", "anna", "Anna", 9, 3, ANNA, 1)))
+    assert without["data"].keys() == {
+        *("type", "channelId", "userId", "username", "epoch", "revision", "participant", "count")
+    }
+    empty = VoiceState("user_left", "c", "anna", "Anna", 9, 3, ANNA, 0, (), "left")
     assert json.loads(encode(empty))["data"]["participants"] == []
 
 
@@ -117,9 +119,9 @@ def test_only_messages_are_encoded() -> None:
 
 def test_only_user_left_has_a_reason() -> None:
     with pytest.raises(InvalidValueError):
-        VoiceState("user_left", "c", "anna", "Anna", 3, ANNA, 0)
+        VoiceState("user_left", "c", "anna", "Anna", 9, 3, ANNA, 0)
     with pytest.raises(InvalidValueError):
-        VoiceState("user_joined", "c", "anna", "Anna", 3, ANNA, 0, reason="left")
+        VoiceState("user_joined", "c", "anna", "Anna", 9, 3, ANNA, 0, reason="left")
 
 
 def test_a_request_about_one_of_several_objects_names_exactly_one() -> None:

@@ -280,6 +280,7 @@ async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
                 config, [router], metrics, new_id=lambda: f"made-up-{next(numbers)}", utc_now=lambda: TODAY
             )
             metrics.watch(gateway.channels, router)
+            nursery.start_soon(gateway.feed.run)
             yield Rig(gateway, router, metrics, nursery, log)
             nursery.cancel_scope.cancel()
 

@@ -13,7 +13,7 @@ from gateway.identity.rights import EVERYBODY, GRANTS, MODERATE, WATCH
 from gateway.server import StartError, open_server
 from gateway.session.handlers import HANDLERS, NEEDS
 from protocol import REQUESTS, Join, Leave, ResumeSession
-from protocol.requests import CreateTransport, Produce
+from protocol.requests import CreateTransport, Produce, Watch
 from tests.identity.made_up_keys import OTHER_SECRET, SECRET, sign, write_key
 from tests.session.example_media import CAPABILITIES, opus, vp8
 from tests.session.memory_gateway import (
@@ -49,7 +49,7 @@ def test_each_request_says_which_grant_it_needs() -> None:
     assert NEEDS.keys() == HANDLERS.keys() == {*REQUESTS.values()} - {Join, Leave, ResumeSession}
     needed = {need for need in NEEDS.values() if isinstance(need, str)}
     assert needed <= set(GRANTS)
-    assert {data for data, need in NEEDS.items() if callable(need)} == {CreateTransport, Produce}
+    assert {data for data, need in NEEDS.items() if callable(need)} == {CreateTransport, Produce, Watch}
 
 
 def test_each_grant_but_the_reserved_one_opens_a_request() -> None:

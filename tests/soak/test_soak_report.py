@@ -130,5 +130,6 @@ def test_the_cost_of_a_packet_is_read_from_the_report_of_the_load() -> None:
     }
     found = _cost(report)
     assert found is not None
-    assert (found.gateway, found.clients) == (12e-6, pytest.approx(22e-6))
+    assert found.gateway == 12e-6
+    assert found.clients == pytest.approx(22e-6)
     assert _cost({**report, "figures": {"cpu_per_packet": None}}) is None

@@ -4,11 +4,12 @@ A scenario runs again and again, and each time a client dies at another checkpoi
 of docs/protocol.md.  docs/testing.md says how to use it.
 """
 
+from tools.harness.broken import GuaranteeBroken
 from tools.harness.checkpoints import Attempt, EveryCheckpoint, every_checkpoint, run_scenario
 from tools.harness.client import HarnessClient
 from tools.harness.deterministic import Stuck, run
 from tools.harness.faults import Broken, Faults
-from tools.harness.judge import GuaranteeBroken, judge
+from tools.harness.judge import judge
 from tools.harness.leaks import Leak
 from tools.harness.network import CLEAN, ROUGH, Conditions
 from tools.harness.transcript import Gone, Refused

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import define
 
 from protocol.errors import CloseCode
+from tools.harness.broken import GuaranteeBroken
 from tools.harness.client import HarnessClient
+from tools.harness.outsiders import judge_outsiders
 from tools.harness.trace import TraceEntry
 from tools.harness.transcript import ReceivedFrame, Stay
 
@@ -21,20 +23,6 @@ if TYPE_CHECKING:
 
 #: Virtual seconds by which a time may exceed its limit, because of rounding.
 _SLACK = 0.001
-
-
-class GuaranteeBroken(AssertionError):
-    """A run broke a guarantee.
-
-    ``guarantee`` is its number in docs/protocol.md.  ``why`` says how it was broken, and ``line`` is the first line of
-    the transcript or trace that broke it.
-    """
-
-    def __init__(self, guarantee: int, why: str, line: object = "") -> None:
-        super().__init__(f"guarantee {guarantee} is broken: {why}\n  {line}".rstrip())
-        self.guarantee = guarantee
-        self.why = why
-        self.line = line
 
 
 def judge(world: World) -> None:
@@ -47,6 +35,7 @@ def judge(world: World) -> None:
     judge_bounds(world)
     judge_isolation(world)
     judge_presence(world)
+    judge_outsiders(world)
 
 
 # 1. Order.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,8 @@ class ResourceCounts:
 
 def count_resources(world: World, *, objects: bool = False) -> ResourceCounts:
     """Count all resources now.  Counting ``objects`` is slow, and needs :func:`ignore_existing_objects` before it."""
-    alive = count_new_objects() if objects else None
     gateway, router = world.gateway, world.router
+    alive = count_new_objects(gateway.journal.kept()) if objects else None
     totals = router.context.plane.totals()
     lines = gateway.channels.metrics.render().decode().splitlines()
     return ResourceCounts(
@@ -84,8 +85,12 @@ def ignore_existing_objects() -> None:
     gc.freeze()
 
 
-def count_new_objects() -> Counter[str]:
-    """Count by class the objects of the gateway's own classes that are new and survive a garbage collection."""
+def count_new_objects(kept: Iterable[object] = ()) -> Counter[str]:
+    """Count by class the objects of the gateway's own classes that are new and survive a garbage collection.
+
+    It leaves out those that are ``kept`` on purpose.
+    """
     gc.collect()
-    names = (type(one) for one in gc.get_objects())
+    left_out = {id(one) for one in kept}
+    names = (type(one) for one in gc.get_objects() if id(one) not in left_out)
     return Counter(f"{cls.__module__}.{cls.__qualname__}" for cls in names if cls.__module__.startswith(_OURS))

@@ -28,6 +28,7 @@ from tools.harness.endpoint import Endpoint
 from tools.harness.faults import Faults
 from tools.harness.leaks import ResourceCounts, check, count_resources
 from tools.harness.network import CLEAN, Conditions, Network
+from tools.harness.outsiders import Outsiders
 from tools.harness.patches import breakable_ping, captured_log
 from tools.harness.steps import SOCKET_MARK, name_of_connection, wrapped_steps
 from tools.harness.streams import CAPACITY, MemoryStream, memory_stream_pair
@@ -57,8 +58,8 @@ class World:
     ``clients`` has all clients that ever connected, by name.  ``may_end`` has the clients whose end the test causes, so
     the judge accepts their end.  The clients in ``must_end`` must be gone in the end.  ``interrupted`` has the
     producers whose streams may have gaps.  The gateway's handler of ``ping`` raises for the clients in
-    ``ping_fails_for``.  ``log`` has the gateway's log events.  ``serving`` has the cancel scopes of the tasks that
-    serve clients.
+    ``ping_fails_for``.  ``log`` has the gateway's log events.  ``outsiders`` read who is where.  ``serving`` has the
+    cancel scopes of the tasks that serve clients.
     """
 
     seed: int
@@ -70,6 +71,7 @@ class World:
     trace: Trace
     faults: Faults
     log: list[dict[str, Any]]
+    outsiders: Outsiders
     tasks: trio.Nursery
     clients: dict[str, HarnessClient] = field(factory=dict)
     may_end: dict[str, None] = field(factory=dict)
@@ -303,6 +305,7 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
                 trace,
                 faults,
                 log,
+                Outsiders.of(server.gateway),
                 tasks,
                 ping_fails_for=ping_fails_for,
             )

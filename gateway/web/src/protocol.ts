@@ -19,7 +19,7 @@ export type MediaKind = types.MediaKind;
 export type Source = 'microphone' | 'camera' | 'screen' | 'screen_audio' | 'other';
 export type Direction = 'send' | 'receive';
 export type VoiceStateType = 'user_joined' | 'user_left' | 'user_updated';
-export type LeaveReason = 'left' | 'disconnected' | 'timed_out' | 'replaced' | 'removed' | 'ended' | 'failed' | 'draining';
+export type LeaveReason = 'left' | 'disconnected' | 'timed_out' | 'replaced' | 'removed' | 'ended' | 'failed' | 'draining' | 'node_lost';
 export type ConsumerClosedReason = 'producer_closed' | 'user_left' | 'failed';
 export type TransportState = 'connected' | 'disconnected' | 'failed' | 'closed';
 export type ConnectionQuality = 'excellent' | 'good' | 'poor' | 'lost';
@@ -79,6 +79,12 @@ export type CloseCode = keyof typeof CLOSE_CODES;
 export function nextStep(code: number): NextStep {
   return code in CLOSE_CODES ? CLOSE_CODES[code as CloseCode].next : 'join_again_later';
 }
+
+/** A version of the list of one channel. Positions are ordered by `epoch` and then by `revision`. */
+export type Position = {
+  epoch: number;
+  revision: number;
+};
 
 /** A spatial and a temporal layer. 0 is the lowest. */
 export type Layers = {
@@ -194,6 +200,16 @@ export type SendMessage = {
   to?: string[];
 };
 
+/** Follow the lists of channels without joining them. */
+export type Watch =
+  | { channelIds: string[]; prefix?: never; after?: Record<string, Position>; token?: string }
+  | { channelIds?: never; prefix: string; after?: Record<string, Position>; token?: string };
+
+/** Stop following channels, or a prefix, that an earlier `watch` named. */
+export type Unwatch =
+  | { channelIds: string[]; prefix?: never }
+  | { channelIds?: never; prefix: string };
+
 /** Ask whether the gateway is alive. This is for clients that cannot see WebSocket pings. */
 export type Ping = {
   lastEvent?: number;
@@ -260,6 +276,16 @@ export type ConsumerEntry = {
   paused: boolean;
   producerPaused: boolean;
   starved: boolean;
+};
+
+/** What a watcher needs to know about one channel: its list as of `epoch` and `revision`, or `events`. */
+export type WatchedChannel = {
+  channelId: string;
+  epoch?: number;
+  revision?: number;
+  participants?: Participant[];
+  snapshot?: boolean;
+  events?: VoiceState[];
 };
 
 /** A transport: `new` before the client connects it, `connecting` until media can flow. */
@@ -377,6 +403,11 @@ export type Delivered = {
   delivered: number;
 };
 
+/** `ok` of `watch`: one entry for each named channel, or for each open channel with the prefix. */
+export type Watched = {
+  channels: WatchedChannel[];
+};
+
 /** `ok` of `stats`. */
 export type Stats = {
   transports: TransportStats[];
@@ -404,6 +435,7 @@ export type VoiceState = {
   channelId: string;
   userId: string;
   username: string;
+  epoch: number;
   revision: number;
   participant: Participant;
   count: number;
@@ -483,6 +515,8 @@ export type RequestMap = {
   set_layers: { data: SetLayers; ok: Done };
   set_priority: { data: SetPriority; ok: Done };
   message: { data: SendMessage; ok: Delivered };
+  watch: { data: Watch; ok: Watched };
+  unwatch: { data: Unwatch; ok: Done };
   ping: { data: Ping; ok: Done };
   stats: { data: GetStats; ok: Stats };
   remove_participant: { data: RemoveParticipant; ok: Done };
@@ -543,6 +577,7 @@ export const LIMITS = {
   maxMetadataBytes: 4096,
   maxMessageBytes: 16384,
   maxRecipients: 1024,
+  maxWatchedChannels: 100,
   maxLayer: 255,
   maxPriority: 255,
   maxModerationSeconds: 2592000,

@@ -32,6 +32,7 @@ class Client:
     media_heard_at: Callable[[], float] = lambda: 0.0
     debt: float = 0.0
     max_message_bytes: int = _LIMIT
+    limit_of_messages: str = "max_message_bytes"
     unread: UnreadBudget = field(factory=lambda: UnreadBudget(16 * _LIMIT))
     texts: list[str] = field(factory=list)
     over: trio.Event = field(factory=trio.Event)
@@ -41,7 +42,7 @@ class Client:
         if self.end_reason is None:
             self.texts.append(text)
 
-    def attachment_ended(self, _: Attachment, end_reason: EndReason, *, broken: bool) -> None:
+    def attachment_ended(self, _: Attachment, end_reason: EndReason, *, broken: bool, limit: str | None = None) -> None:
         self.end_reason = self.end_reason or end_reason
         self.over.set()
 

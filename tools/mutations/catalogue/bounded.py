@@ -115,6 +115,7 @@ MUTATIONS: Final = (
             if not channel.occupants:
                 del self._channels[channel_id]
                 self.moderation.channel_closed(channel)
+                self.journal.append(channel_id, "channel_closed", (channel.epoch, channel.revision))
                 channel.log.info("channel closed")
 """,
         """\

@@ -1,0 +1,1 @@
+"""Who is where, for everybody outside the channels: the journal of all changes, and those who follow it."""

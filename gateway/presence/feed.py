@@ -1,0 +1,181 @@
+"""The feed: it tells everybody who follows a channel from outside, in the order of the journal.
+
+The members of a channel are told in the step of the change. Those outside are told by a task of its own, some at a
+time. So however many they are, no member waits for them.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Never
+
+import trio
+from attrs import define, field
+
+from gateway.presence.journal import Entry
+from protocol.errors import ErrorCode, RequestError
+
+_AT_ONCE: Final = 50
+"""How many readers are told in one step of the event loop."""
+_MOST_PENDING: Final = 10_000
+"""Entries that may wait to be told. The readers of a feed that is later than this are ended."""
+
+
+@define(eq=False)
+class Subscription:
+    """What one reader follows, and how it is told.
+
+    ``receive`` gets each entry, and must not wait. ``fall_behind`` ends the reader, which has missed an entry.
+    ``channels`` and ``prefixes`` have the number of the newest entry that the reader did not need to be told.
+    ``joined`` is the channel that its client has joined last, with the newest entry that the answer contained.
+    """
+
+    receive: Callable[[Entry], None]
+    fall_behind: Callable[[], None]
+    channels: dict[str, int] = field(factory=dict)
+    prefixes: dict[str, int] = field(factory=dict)
+    joined: tuple[str, int] = ("", 0)
+
+    @property
+    def count(self) -> int:
+        """How many channels and prefixes it follows."""
+        return len(self.channels) + len(self.prefixes)
+
+    def wants(self, entry: Entry) -> bool:
+        """Whether the reader follows the channel and does not know this change yet."""
+        channel_id = entry.channel_id
+        if channel_id == self.joined[0] and entry.number <= self.joined[1]:
+            return False
+        since = self.channels.get(channel_id)
+        if since is not None:
+            return entry.number > since
+        return any(entry.number > since for prefix, since in self.prefixes.items() if channel_id.startswith(prefix))
+
+
+@define(eq=False)
+class Feed:
+    """Readers by what they follow.
+
+    ``max_each`` and ``max_all`` bound the channels and prefixes of one reader and of all together. A reader may have an
+    ``owner``, such as its connection. If the owner was told as a member, the reader is not told again.
+    """
+
+    max_each: int
+    max_all: int
+    count: int = 0
+    _owners: dict[object, Subscription] = field(factory=dict)
+    _by_channel: dict[str, list[Subscription]] = field(factory=dict)
+    _by_prefix: dict[str, list[Subscription]] = field(factory=dict)
+    _pending: deque[tuple[Entry, frozenset[Subscription]]] = field(factory=deque)
+    _wake: trio.Event = field(factory=trio.Event)
+
+    def subscription_of(self, owner: object) -> Subscription | None:
+        """The subscription of an owner, if it has one."""
+        return self._owners.get(owner)
+
+    def own(self, owner: object, subscription: Subscription) -> None:
+        """Enter a subscription as that of its owner."""
+        self._owners[owner] = subscription
+
+    def note_joined(self, owner: object, channel_id: str, number: int) -> None:
+        """Its client has just got the list of a channel, with all changes up to this number."""
+        if (subscription := self._owners.get(owner)) is not None:
+            subscription.joined = channel_id, number
+
+    def follow(self, subscription: Subscription, channels: Iterable[str], prefix: str | None, number: int) -> None:
+        """Follow channels, or all channels with a prefix, from the entry after ``number`` on.
+
+        Raises :exc:`RequestError` with ``limit_exceeded``, and follows nothing more then.
+        """
+        channels = list(dict.fromkeys(channels))
+        prefixes = [] if prefix is None else [prefix]
+        new = [name for name in channels if name not in subscription.channels]
+        more = len(new) + sum(name not in subscription.prefixes for name in prefixes)
+        if more and subscription.count + more > self.max_each:
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"a client may watch {self.max_each} channels and prefixes")
+        if more and self.count + more > self.max_all:
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, "all clients together watch too many channels")
+        self.count += more
+        for name in new:
+            self._by_channel.setdefault(name, []).append(subscription)
+        for name in prefixes:
+            if name not in subscription.prefixes:
+                self._by_prefix.setdefault(name, []).append(subscription)
+        subscription.channels.update(dict.fromkeys(channels, number))
+        subscription.prefixes.update(dict.fromkeys(prefixes, number))
+
+    def unfollow(self, subscription: Subscription, channels: Iterable[str], prefixes: Iterable[str]) -> None:
+        """Follow these channels and prefixes no longer. Those that the reader does not follow count as done."""
+        for name in channels:
+            if subscription.channels.pop(name, None) is not None:
+                self._forget(self._by_channel, name, subscription)
+        for name in prefixes:
+            if subscription.prefixes.pop(name, None) is not None:
+                self._forget(self._by_prefix, name, subscription)
+
+    def _forget(self, table: dict[str, list[Subscription]], name: str, subscription: Subscription) -> None:
+        readers = table[name]
+        readers.remove(subscription)
+        if not readers:
+            del table[name]
+        self.count -= 1
+
+    def close(self, subscription: Subscription, owner: object = None) -> None:
+        """Tell this reader nothing more."""
+        self._owners.pop(owner, None)
+        self.unfollow(subscription, list(subscription.channels), list(subscription.prefixes))
+
+    def take(self, entry: Entry, told: Iterable[object]) -> None:
+        """Tell an entry soon to those who follow its channel. ``told`` are the owners who know it already.
+
+        Does not wait.
+        """
+        if entry.frame is None or not self._is_followed(entry.channel_id):
+            return
+        owners = self._owners
+        self._pending.append((entry, frozenset(owners[owner] for owner in told if owner in owners)))
+        if len(self._pending) > _MOST_PENDING:
+            self.end_all()
+        self._wake.set()
+
+    def _is_followed(self, channel_id: str) -> bool:
+        return channel_id in self._by_channel or any(True for _ in self._prefixes_of(channel_id))
+
+    def _prefixes_of(self, channel_id: str) -> Iterator[str]:
+        if self._by_prefix:
+            for length in range(len(channel_id) + 1):
+                if (prefix := channel_id[:length]) in self._by_prefix:
+                    yield prefix
+
+    def _readers_of(self, channel_id: str) -> list[Subscription]:
+        found = self._by_channel.get(channel_id, [])
+        by_prefix = [self._by_prefix[prefix] for prefix in self._prefixes_of(channel_id)]
+        if not by_prefix:
+            return list(found)
+        return list(dict.fromkeys(reader for readers in (found, *by_prefix) for reader in readers))
+
+    def end_all(self) -> None:
+        """End all readers, since some of them would miss an entry. They come back and ask for what they missed."""
+        pending, self._pending = self._pending, deque()
+        for reader in dict.fromkeys(reader for entry, _ in pending for reader in self._readers_of(entry.channel_id)):
+            reader.fall_behind()
+
+    async def wait_told(self) -> None:
+        """Wait until no entry waits to be told."""
+        while self._pending:
+            await trio.lowlevel.checkpoint()
+
+    async def run(self) -> Never:
+        """Tell the entries to their readers until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            while self._pending:
+                pending = self._pending
+                entry, told = pending[0]
+                for place, reader in enumerate(self._readers_of(entry.channel_id), 1):
+                    if reader not in told and reader.wants(entry):
+                        reader.receive(entry)
+                    if place % _AT_ONCE == 0:
+                        await trio.lowlevel.checkpoint()
+                pending.popleft()  # only now, for those who wait until all is told
+                await trio.lowlevel.checkpoint()

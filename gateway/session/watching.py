@@ -1,0 +1,115 @@
+"""``watch`` and ``unwatch``: a client follows the lists of channels that it has not joined."""
+
+import json
+
+from attrs import frozen
+
+from gateway.connection import end_reasons
+from gateway.connection.connection import Connection
+from gateway.gateway import Gateway
+from gateway.identity.rights import Rights
+from gateway.presence.feed import Subscription
+from gateway.presence.journal import Entry
+from protocol import limits
+from protocol.codec import encode, from_json
+from protocol.errors import ErrorCode, RequestError
+from protocol.events import VoiceState
+from protocol.requests import Unwatch, Watch, Watched, WatchedChannel
+from protocol.responses import Done, Ok
+from protocol.vocabulary import Position
+
+MOST_EVENTS = 100
+"""The changes that one answer may have. A channel whose changes do not fit into it comes as a snapshot."""
+MOST_PARTICIPANTS = 10_000
+"""The participants and channels that one answer may have. More would keep all other tasks waiting for too long."""
+MOST_BYTES = limits.MAX_GATEWAY_MESSAGE_BYTES // 2
+"""The size that one answer may have, so that clients can read it."""
+_FEW_PARTICIPANTS = MOST_BYTES // (2 * limits.MAX_METADATA_BYTES)
+
+
+@frozen
+class _Watcher:
+    """Tells the changes to a connection. An exception ends this connection and nothing else."""
+
+    connection: Connection
+
+    def receive(self, entry: Entry) -> None:
+        assert entry.frame is not None
+        try:
+            self.connection.send(entry.frame)
+        except Exception as error:
+            self.connection.fail(error)
+
+    def fall_behind(self) -> None:
+        self.connection.end(end_reasons.TOO_SLOW)
+
+
+def watch(gateway: Gateway, connection: Connection, rights: Rights, data: Watch) -> Watched:
+    """Follow channels from now on, and return what the client needs to know about each of them.
+
+    Raises :exc:`RequestError` with ``forbidden`` and ``limit_exceeded``.
+    """
+    channels = gateway.channels.channels
+    if data.channel_ids is not None:
+        named = list(dict.fromkeys(data.channel_ids))
+        if refused := [name for name in named if not rights.may_enter(name)]:
+            raise RequestError(ErrorCode.FORBIDDEN, f"the token does not allow {refused[0]}", "data.channelIds")
+    else:
+        assert data.prefix is not None
+        if not rights.may_enter_all(data.prefix):
+            raise RequestError(ErrorCode.FORBIDDEN, "the token does not allow all these channels", "data.prefix")
+        # The client also needs to know of those that it has on its list and that have closed.
+        known = [name for name in data.after if name.startswith(data.prefix)]
+        opened = [name for name in channels if name.startswith(data.prefix)]
+        named = list(dict.fromkeys([*opened, *known]))
+    answer = _Answer(gateway)
+    watched = Watched(tuple(answer.channel(name, data.after.get(name)) for name in named))
+    answer.check_size(watched)
+    subscription = gateway.feed.subscription_of(connection)
+    if subscription is None:
+        watcher = _Watcher(connection)
+        subscription = Subscription(watcher.receive, watcher.fall_behind)
+        gateway.feed.own(connection, subscription)
+    gateway.feed.follow(subscription, data.channel_ids or (), data.prefix, gateway.journal.number)
+    return watched
+
+
+def unwatch(gateway: Gateway, connection: Connection, data: Unwatch) -> Done:
+    """Follow channels or a prefix no longer. What the client does not watch counts as done."""
+    if (subscription := gateway.feed.subscription_of(connection)) is not None:
+        prefixes = () if data.prefix is None else (data.prefix,)
+        gateway.feed.unfollow(subscription, data.channel_ids or (), prefixes)
+        if not subscription.count:
+            gateway.feed.close(subscription, connection)
+    return Done()
+
+
+class _Answer:
+    """Describes channels until the answer is full."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._events = MOST_EVENTS
+        self._participants = MOST_PARTICIPANTS
+
+    def channel(self, channel_id: str, after: Position | None) -> WatchedChannel:
+        """What a client needs to know that has this position of the channel's list, or nothing yet."""
+        changes = None if after is None else self._gateway.journal.changes_after(channel_id, after)
+        if changes is not None and len(changes) <= self._events:
+            self._events -= len(changes)
+            events = tuple(from_json(json.loads(change.data), VoiceState) for change in changes)
+            return WatchedChannel(channel_id, events=events)
+        state = self._gateway.channels.state_of(channel_id)
+        self._participants -= 1 + len(state.participants or ())
+        if self._participants < 0:
+            raise _too_many()
+        return state
+
+    def check_size(self, watched: Watched) -> None:
+        """Raises :exc:`RequestError` if clients could not read the answer."""
+        if MOST_PARTICIPANTS - self._participants > _FEW_PARTICIPANTS and len(encode(Ok(0, watched))) > MOST_BYTES:
+            raise _too_many()
+
+
+def _too_many() -> RequestError:
+    return RequestError(ErrorCode.LIMIT_EXCEEDED, "too many channels for one answer; watch fewer at a time")

@@ -1,0 +1,1 @@
+"""Tests of who is where for everybody outside the channels."""
