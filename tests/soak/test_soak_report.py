@@ -9,7 +9,7 @@ import trio
 from tools.soak.attacks import KINDS
 from tools.soak.capacity import FIRST, Cost, speakers_for
 from tools.soak.load import Call, Cores, Phase, _cost
-from tools.soak.report import MEMORY_SLOPE, Soak, alternates, complaints, is_kept, more_loss, report
+from tools.soak.report import MEMORY_SLOPE, NO_VERDICT, Soak, alternates, complaints, more_loss, report, status, verdict
 
 QUIET = Phase(None, 0.0004, 0.02, 0, 0, 0.7, 100 << 20, 0.003)
 PINGS = attrs.evolve(QUIET, attack="pings", done={"pings": 70_000})
@@ -23,7 +23,7 @@ def run_of(*attacks: Phase, memory: list[tuple[float, int]] | None = None) -> So
 
 def test_an_attack_that_nobody_notices_meets_the_aims() -> None:
     assert complaints(PINGS, AROUND) == []
-    assert is_kept(run_of(PINGS))
+    assert status(run_of(PINGS)) == 0
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_an_attack_that_nobody_notices_meets_the_aims() -> None:
 def test_each_harm_is_a_complaint(change: dict[str, Any], words: str) -> None:
     harmed = attrs.evolve(PINGS, **change)
     assert complaints(harmed, AROUND) == [words]
-    assert not is_kept(run_of(harmed))
+    assert status(run_of(harmed)) == 1
     assert f"**missed**: {words}" in "\n".join(report(run_of(harmed)))
 
 
@@ -59,13 +59,22 @@ def test_a_machine_that_is_always_late_is_named() -> None:
     ]
 
 
+def test_a_load_test_that_was_too_slow_gives_no_verdict_about_time_but_about_losses() -> None:
+    late = attrs.evolve(PINGS, leave_p99=0.06, doubts=("the worker was late",))
+    assert verdict(late, AROUND) == NO_VERDICT
+    assert status(run_of(late)) == 3
+    lossy = attrs.evolve(late, loss=0.01)
+    assert verdict(lossy, AROUND) == "**missed**: packets were lost; leaves were noticed late"
+    assert status(run_of(late, lossy)) == 1
+
+
 @pytest.mark.parametrize(("growth", "kept"), [(0.9, True), (1.2, False)])
 def test_memory_that_grows_misses_its_aim(growth: float, kept: bool) -> None:
     per_second = growth * MEMORY_SLOPE / 60
     samples = [(float(at), round((50 << 20) + per_second * at)) for at in range(0, 300, 10)]
     found = run_of(PINGS, memory=samples)
     assert found.memory_slope == pytest.approx(per_second, rel=0.01)
-    assert is_kept(found) is kept
+    assert status(found) == (0 if kept else 1)
     assert ("**missed**" in "\n".join(report(found))) is not kept
 
 

@@ -4,7 +4,7 @@
 
 Starts a gateway on one core. On another one are the people of a call that uses 70 % of the gateway's core, and an
 attacker. Times with and without an attack take turns. With ``--write`` the table also replaces the one between two
-marker comments of a page. The exit status is 1 if somebody noticed an attack.
+marker comments of a page. The exit status is 1 if somebody noticed an attack, and 3 if the load test was too slow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 from tools.bench.command import Bench, Progress, Report, run_within
 from tools.soak.attacks import KINDS
-from tools.soak.report import is_kept, report
+from tools.soak.report import report, status
 from tools.soak.run import soak
 
 MEMBERS: Final = 100
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, progress: Progress) -> Report:
     seconds = 60 * options.minutes
     limit = PATIENCE * seconds + SPARE_SECONDS
     found = run_within(limit, soak, seconds, options.members, options.attacks, options.speakers, progress)
-    return Report(report(found), status=0 if is_kept(found) else 1)
+    return Report(report(found), status=status(found))
 
 
 main = Bench("soak", __doc__, add_options, run, package="tools").main
