@@ -204,17 +204,20 @@ class Gateway:
             ),
         )
 
-    def plane_for(self, channel_id: str) -> int | None:
-        """The number of the plane on which a newcomer to this channel would be. None if there is no room for it."""
+    def has_room_in(self, channel_id: str) -> bool:
+        """Whether there is room for a newcomer to this channel, which may not be open yet."""
         channel = self.channels.channels.get(channel_id)
-        plane = self._choose_plane() if channel is None else channel.plane
-        return plane if self._has_room_on(plane) else None
+        return self._has_room_on(self._choose_plane() if channel is None else channel.plane)
 
     def _has_room_on(self, plane: int) -> bool:
-        channels = self.channels.channels.values()
-        return self.room.is_on(
-            plane, lambda: sum(len(channel.members) for channel in channels if channel.plane == plane)
-        )
+        return self.room.is_on(plane, lambda: self._ages_on(plane))
+
+    def _ages_on(self, plane: int) -> Iterator[float]:
+        """For how many seconds each member has been on the plane."""
+        now = trio.current_time()
+        for channel in self.channels.channels.values():
+            if channel.plane == plane:
+                yield from (now - member.came_at for member in channel.members.values())
 
     def _end_members(self, plane: int) -> None:
         """End everybody whose media the plane carries."""

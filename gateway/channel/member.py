@@ -35,10 +35,10 @@ class Member:
     """The client in a seat of a channel, with the means to notify it. Only the channel changes the list.
 
     ``secret`` proves that a socket belongs to the session, or that a later client may take its seat. ``participant`` is
-    the entry in the list. ``peer`` is the member's media while it has any. ``leaving_since`` is the time of its
-    ``leave`` request. ``loudness`` is the recent loudness of its voice, from 0 to 1. ``quality`` is that of its
-    connection. ``gone`` is set in the step that notifies the others of its leave. ``rights`` says what the client
-    may ask for.
+    the entry in the list. ``peer`` is the member's media while it has any. ``came_at`` is the time at which it asked
+    for the seat, and ``leaving_since`` that of its ``leave`` request. ``loudness`` is the recent loudness of its voice,
+    from 0 to 1. ``quality`` is that of its connection. ``gone`` is set in the step that notifies the others of its
+    leave. ``rights`` says what the client may ask for.
     """
 
     session_id: str
@@ -48,6 +48,7 @@ class Member:
     rights: Rights = EVERYBODY
     publications: dict[str, Publication] = field(factory=dict)
     peer: sfu.Peer | None = None
+    came_at: float = field(factory=trio.current_time)
     leaving_since: float | None = None
     loudness: float = 0.0
     quality: QualityMeter = field(factory=QualityMeter)

@@ -8,7 +8,7 @@ admit in turns.
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Never, Protocol
 
 import structlog
@@ -77,14 +77,11 @@ class Room:
     plane_count: int
     loop: Gate = field(init=False)
     planes: tuple[Gate, ...] = field(init=False)
-    # When the newest newcomers of each plane came in.
-    _newest: tuple[deque[float], ...] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.loop = Gate("event loop", {})
         self.planes = tuple(Gate(f"plane {number}", {}) for number in range(self.plane_count))
         self.reconfigure(self.limits)
-        self._newest = tuple(deque() for _ in self.planes)
 
     def reconfigure(self, limits: RoomLimits) -> None:
         """Use other limits from the next look on."""
@@ -98,25 +95,22 @@ class Room:
         """Whether newcomers may join some channel."""
         return not self.loop.is_closed and not all(plane.is_closed for plane in self.planes)
 
-    def is_on(self, plane: int, count_members: Callable[[], int]) -> bool:
-        """Whether a newcomer may join a channel on this plane, which carries so many members.
+    def is_on(self, plane: int, ages: Callable[[], Iterable[float]]) -> bool:
+        """Whether a newcomer may join a channel on this plane. ``ages`` returns for how many seconds each of the
+        plane's members has been there.
 
         The newest members have hardly any streams yet. They will need as much as the others, so they count already.
         """
-        gate, newest, now = self.planes[plane], self._newest[plane], trio.current_time()
+        gate = self.planes[plane]
         if self.loop.is_closed or gate.is_closed:
             return False
-        while newest and newest[0] < now - WINDOW:
-            newest.popleft()
         load, limit = gate.measured.get("load", 0.0), self.limits.plane_load
         if load < limit / 2:
             return True
-        settled = max(1, count_members() - len(newest))
-        return load * (1 + len(newest) / settled) <= limit
-
-    def enter(self, plane: int) -> None:
-        """A newcomer joins a channel on this plane."""
-        self._newest[plane].append(trio.current_time())
+        is_settled = [age > WINDOW for age in ages()]
+        settled = max(1, sum(is_settled))
+        newest = len(is_settled) - settled
+        return load * (1 + newest / settled) <= limit
 
 
 class BusyLoop(Protocol):

@@ -33,10 +33,7 @@ def require_room(gateway: Gateway, join: Join, rights: Rights) -> None:
 
     Raises :exc:`NoRoom`.
     """
-    plane = gateway.plane_for(join.channel_id)
-    if plane is not None:
-        gateway.room.enter(plane)
-    elif not _is_inside(gateway, join, rights):
+    if not gateway.has_room_in(join.channel_id) and not _is_inside(gateway, join, rights):
         raise NoRoom
 
 

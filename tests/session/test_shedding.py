@@ -116,6 +116,21 @@ async def test_a_full_plane_takes_no_newcomers_to_its_channels(autojump_clock: M
         await refused(await ask_to_join(rig, "ben"))
 
 
+async def test_joins_and_leaves_in_a_loop_keep_no_newcomer_out(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        await rig.joined("ada", "ben")
+        await trio.sleep(5)
+        rig.gateway.room.planes[0].look(trio.current_time(), load=0.5, loss=0.0)
+        eve = await rig.connect()
+        for _ in range(20):
+            await eve.join("eve")
+            await eve.ok("leave")
+        await admitted(await ask_to_join(rig, "cleo"))
+        # Those who stay do count: with them, the plane would be full.
+        await admitted(await ask_to_join(rig, "dora"))
+        await refused(await ask_to_join(rig, "finn"))
+
+
 async def test_a_gateway_that_shall_not_shed_takes_everybody(autojump_clock: MockClock) -> None:
     async with open_rig(shed_newcomers=False) as rig:
         overload(rig)

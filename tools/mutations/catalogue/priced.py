@@ -126,7 +126,7 @@ MUTATIONS: Final = (
         5,
         "Newcomers that have no streams yet cost nothing.",
         "gateway/ops/room.py",
-        "load * (1 + len(newest) / settled) <= limit",
+        "load * (1 + newest / settled) <= limit",
         "load <= limit",
         (f"{_ROOM}::test_newcomers_count_before_their_load_shows",),
     ),
