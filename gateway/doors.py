@@ -104,11 +104,12 @@ def _export_use(gateway: Gateway, doors: Doors) -> None:
             "max_kept_rules": lambda: moderation.kept_rules,
             "max_watches": lambda: sum(feed.count for feed in gateway.feeds),
             "max_presence_streams": lambda: doors.presence.open,
-            "journal_bytes": lambda: gateway.journal.size,
             "unread_bytes": lambda: gateway.unread.size,
         },
     )
     metrics.watch_gauge("sfu_stalled_planes", "Threads for media that do not run.", lambda: len(gateway.stalled_planes))
+    metrics.watch_journal(gateway.journal_figures)
+    metrics.watch_gauge("sfu_journal_bytes", "Bytes of changes in memory.", lambda: gateway.journal.size)
     metrics.watch_gauge("sfu_addresses", "Addresses of clients that have an account.", lambda: len(gateway.accounts))
     metrics.watch_gauge("sfu_addresses_in_debt", "Those that have used too much time.", gateway.accounts.in_debt)
 

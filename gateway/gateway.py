@@ -35,6 +35,7 @@ from gateway.ops.log import new_reference
 from gateway.ops.loop_time import payer
 from gateway.ops.metrics import Metrics
 from gateway.ops.room import Room, RoomLimits
+from gateway.presence.durable import JournalFigures
 from gateway.presence.feed import Feed
 from gateway.presence.journal import Journal
 from protocol import limits
@@ -103,6 +104,7 @@ class Gateway:
     connections: dict[str, Connection] = field(factory=dict, init=False)
     seats: dict[str, Seat] = field(factory=dict, init=False)
     journal: Journal = field(init=False)
+    journal_figures: JournalFigures = field(factory=JournalFigures, init=False)
     feed: Feed = field(init=False)
     backend_feed: Feed = field(init=False)
     channels: Channels = field(init=False)
@@ -144,7 +146,7 @@ class Gateway:
         self.journal.max_bytes, self.journal.max_channel_bytes = config.journal_bytes, config.journal_channel_bytes
 
     def _new_feed(self) -> Feed:
-        return Feed(self.config.max_watched_channels, self.config.max_watches)
+        return Feed(self.config.max_watched_channels, self.config.max_watches, self.metrics.limits.reached)
 
     @property
     def feeds(self) -> set[Feed]:

@@ -46,12 +46,12 @@ async def keep_journal(stack: AsyncExitStack, gateway: Gateway) -> None:
         config.state_dir,
         keep=config.journal_entries,
         exit_timeout=config.goodbye_timeout + JOURNAL_SECONDS,
+        figures=gateway.journal_figures,
     )
     try:
-        durable = await stack.enter_async_context(journal)
+        await stack.enter_async_context(journal)
     except StoreError as error:
         raise StartError(str(error)) from error
-    gateway.metrics.watch_journal(durable.figures)
 
 
 def check(config: Config) -> None:

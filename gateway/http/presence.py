@@ -134,6 +134,7 @@ class PresenceStreams:
         wanted = self._wanted_untrusted(request)
         _check(rights, wanted)
         if self.open >= self._gateway.config.max_presence_streams:
+            self._gateway.metrics.limits.reached("max_presence_streams")
             raise _unavailable("too many streams")
         feed, journal, reader = self._gateway.backend_feed, self._gateway.journal, _Reader()
         missed = None

@@ -18,8 +18,6 @@ LIMITS: Final = (
     "max_members",
     "max_removals",
     "max_kept_rules",
-    "journal_bytes",
-    "journal_channel_bytes",
     "max_watched_channels",
     "max_watches",
     "max_presence_streams",

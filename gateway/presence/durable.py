@@ -136,7 +136,13 @@ class Durable:
 
 @asynccontextmanager
 async def open_durable(
-    journal: Journal, feed: Feed, present: Callable[[], list[Record]], folder: Path, keep: int, exit_timeout: float
+    journal: Journal,
+    feed: Feed,
+    present: Callable[[], list[Record]],
+    folder: Path,
+    keep: int,
+    exit_timeout: float,
+    figures: JournalFigures | None = None,
 ) -> AsyncIterator[Durable]:
     """Go on with the journal of this folder, and keep it on disk while the block runs.
 
@@ -147,7 +153,7 @@ async def open_durable(
     """
     store = await trio.to_thread.run_sync(partial(Store, folder, secrets.token_hex(8)))
     start = await trio.to_thread.run_sync(store.start, journal.max_bytes)
-    durable = Durable(store, journal, feed, present, journal.max_bytes, keep)
+    durable = Durable(store, journal, feed, present, journal.max_bytes, keep, figures or JournalFigures())
     journal.restore(start.name, start.number, start.epoch, map(_entry_of, start.recent))
     journal.followers.append(durable.take)
     for lost in start.lost:

@@ -55,12 +55,14 @@ class Subscription:
 class Feed:
     """Readers by what they follow.
 
-    ``max_each`` and ``max_all`` bound the channels and prefixes of one reader and of all together. A reader may have an
+    ``max_each`` and ``max_all`` bound the channels and prefixes of one reader and of all together. ``reached`` gets the
+    name of the setting when somebody reaches such a bound. A reader may have an
     ``owner``, such as its connection. If the owner was told as a member, the reader is not told again.
     """
 
     max_each: int
     max_all: int
+    reached: Callable[[str], None] = lambda _: None
     count: int = 0
     _owners: dict[object, Subscription] = field(factory=dict)
     _by_channel: dict[str, list[Subscription]] = field(factory=dict)
@@ -91,8 +93,10 @@ class Feed:
         new = [name for name in channels if name not in subscription.channels]
         more = len(new) + sum(name not in subscription.prefixes for name in prefixes)
         if more and subscription.count + more > self.max_each:
+            self.reached("max_watched_channels")
             raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"a client may watch {self.max_each} channels and prefixes")
         if more and self.count + more > self.max_all:
+            self.reached("max_watches")
             raise RequestError(ErrorCode.LIMIT_EXCEEDED, "all clients together watch too many channels")
         self.count += more
         for name in new:

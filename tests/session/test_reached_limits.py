@@ -26,6 +26,12 @@ SHOWN_ELSEWHERE = {
     "address_work_burst": "counts as address_work_share",
     "error_window": "counts as error_budget",
     "max_voices": "is in force all the time in a large channel",
+    "max_loop_load": "sfu_full and sfu_newcomers_refused_total",
+    "max_loop_delay": "sfu_full and sfu_newcomers_refused_total",
+    "max_plane_load": "sfu_full and sfu_newcomers_refused_total",
+    "max_receive_loss": "sfu_full and sfu_newcomers_refused_total",
+    "journal_bytes": "sfu_journal_bytes; the oldest changes are forgotten",
+    "journal_channel_bytes": "the oldest changes are forgotten",
 }
 Cause = Callable[[Rig], Awaitable[object]]
 
