@@ -60,6 +60,9 @@ from sfu.dataplane.values import (
     LayersChanged as LayersChanged,
 )
 from sfu.dataplane.values import (
+    LimitsExceeded as LimitsExceeded,
+)
+from sfu.dataplane.values import (
     PathSelected as PathSelected,
 )
 from sfu.dataplane.values import (
@@ -176,6 +179,13 @@ class DataPlane:
 
     def set_rtcp_source(self, ssrc: int, cname: str) -> None:
         """Set our SSRC and canonical name in receiver reports and key frame requests (RFC 3550 section 6)."""
+
+    def set_media_limits(self, packets_per_second: float, bits_per_second: float) -> None:
+        """Limit the RTP and RTCP that each client may send on a transport.  At first there is no limit.
+
+        A client may send as much as in one second at once.  The rest is dropped (``too_much_media``).  Clients that go
+        on sending much more cause :class:`LimitsExceeded`.
+        """
 
     def start_reports(self, transport: TransportId, first_at: float, interval: float) -> None:
         """Send the client receiver reports about the streams that it sends (RFC 3550 section 6.4.2).

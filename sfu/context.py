@@ -59,6 +59,7 @@ class RouterContext:
         self.rtcp_ssrc = self._random_ssrc()
         self.cname = self.new_id()
         plane.set_rtcp_source(self.rtcp_ssrc, self.cname)
+        plane.set_media_limits(settings.max_packet_rate, settings.max_bitrate)
         self.forced_cleanups = 0
         self.failed_cleanups = 0
         self.slow_path_errors = 0

@@ -26,6 +26,7 @@ from sfu.dataplane.values import (
     FellSilent,
     KeyFrameRequested,
     LayersChanged,
+    LimitsExceeded,
     PathSelected,
     PlaneFailed,
     RepairFailed,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from sfu.settings import MediaSettings
     from sfu.transport import Transport
 
-TransportEvent = DtlsArrived | PathSelected | FellSilent | ConsentExpired | CameBack | BandwidthCrossed
+TransportEvent = DtlsArrived | PathSelected | FellSilent | ConsentExpired | CameBack | LimitsExceeded | BandwidthCrossed
 ProducerEvent = EncodingLearned | EncodingFlows | RepairFailed
 
 log = structlog.get_logger(__name__)
@@ -99,7 +100,15 @@ class Router:
 
     def _dispatch(self, event: Event, now: float) -> None:
         match event:
-            case DtlsArrived() | PathSelected() | FellSilent() | ConsentExpired() | CameBack() | BandwidthCrossed():
+            case (
+                DtlsArrived()
+                | PathSelected()
+                | FellSilent()
+                | ConsentExpired()
+                | CameBack()
+                | LimitsExceeded()
+                | BandwidthCrossed()
+            ):
                 # A transport may have closed since the event: both can be in one batch.
                 if (transport := self.directory.transports.get(event.transport)) is not None:
                     _dispatch_to_transport(transport, event, now)
@@ -135,6 +144,8 @@ def _dispatch_to_transport(transport: Transport, event: TransportEvent, now: flo
             transport.guard(transport.on_consent_expired, event.last_at)
         case CameBack():
             transport.guard(transport.on_heard_again, now)
+        case LimitsExceeded():
+            transport.guard(transport.fail, "the client sends far more than it may")
         case BandwidthCrossed():
             transport.guard(transport.on_bandwidth_crossed, event.why)
 

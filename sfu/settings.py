@@ -32,6 +32,8 @@ class MediaSettings:
       as often.
     - ``key_frame_interval``: the unit of all waits for key frames, see :mod:`sfu.keyframes`.
     - ``max_producers``, ``max_consumers``: for each peer.
+    - ``max_packet_rate``, ``max_bitrate``: the packets and the bits of media per second that a client may send on one
+      transport in the long run.
     - ``share_bandwidth``: whether receivers on narrow paths get less video, see :mod:`sfu.bandwidth`.  If false, the
       data plane only estimates what a path carries.
     - ``video_orientation``: whether to offer clients this header extension (3GPP TS 26.114 section 7.4.5).
@@ -55,6 +57,8 @@ class MediaSettings:
     key_frame_interval: float = 1
     max_producers: int = 16
     max_consumers: int = 1024
+    max_packet_rate: int = 10_000
+    max_bitrate: int = 100_000_000
     share_bandwidth: bool = True
     video_orientation: bool = True
 

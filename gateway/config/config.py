@@ -274,6 +274,10 @@ class Config:
     """Maximum number of streams that one session may send."""
     max_consumers: int = _of_media("max_consumers", _COUNT)
     """Maximum number of streams that one session may receive."""
+    max_packet_rate: int = _of_media("max_packet_rate", _between(100))
+    """Maximum number of packets per second that one client may send on a transport, in the long run."""
+    max_bitrate: int = _of_media("max_bitrate", _between(1_000_000))
+    """Maximum number of bits of media per second that one client may send on a transport, in the long run."""
     max_voices: int | None = field(default=None, validator=optional(_COUNT))
     """Number of the loudest voices in a channel that the gateway forwards. Default: all voices."""
     max_message_bytes: int = field(default=limits.MAX_REQUEST_BYTES, validator=_between(1024, limits.MAX_REQUEST_BYTES))

@@ -48,6 +48,10 @@ class DropReason(enum.StrEnum):
     UNKNOWN_USERNAME = "unknown_username"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a label, not a secret
     UNEXPECTED_STUN = "unexpected_stun"
+    TOO_MANY_BINDINGS = "too_many_bindings"
+    TOO_MUCH_DTLS = "too_much_dtls"
+    TOO_MUCH_RTCP = "too_much_rtcp"
+    TOO_MUCH_MEDIA = "too_much_media"
     REPAIR_NOT_NEEDED = "repair_not_needed"
     RESEND_NOT_STORED = "resend_not_stored"
     RESEND_TOO_SOON = "resend_too_soon"

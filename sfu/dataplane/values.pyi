@@ -185,6 +185,15 @@ class CameBack:
     transport: TransportId
 
 @dataclass(frozen=True)
+class LimitsExceeded:
+    """The client has sent so much beyond its limits that its transport has to close.  Comes once.
+
+    Only media with its keys, and new Binding requests with its password, count.  So nobody else can cause this.
+    """
+
+    transport: TransportId
+
+@dataclass(frozen=True)
 class BandwidthCrossed:
     """The estimate of the bandwidth to the client, in bits per second, crossed a watermark.
 
@@ -212,6 +221,7 @@ Event = (
     | FellSilent
     | ConsentExpired
     | CameBack
+    | LimitsExceeded
     | BandwidthCrossed
     | PlaneFailed
 )

@@ -179,14 +179,20 @@ def test_a_packet_that_our_mid_makes_larger_is_forwarded() -> None:
     assert rig.dropped() == {}
 
 
-def test_the_queue_of_datagrams_for_the_slow_path_is_bounded() -> None:
+MAX_WAITING = 32
+"""DTLS datagrams of one client that may wait for the slow path."""
+
+
+def test_the_queue_of_datagrams_for_the_slow_path_is_bounded_for_each_client_and_for_all() -> None:
     rig = Rig()
-    client = rig.client()
-    for _ in range(MAX_EVENTS + 3):
-        client.arrive(DTLS)
-    assert rig.dropped() == {DropReason.EVENTS_FULL: 3}
+    clients = [rig.client() for _ in range(MAX_EVENTS // MAX_WAITING + 1)]
+    for client in clients:
+        for _ in range(MAX_WAITING + 1):
+            client.arrive(DTLS)
+    full = MAX_EVENTS // MAX_WAITING
+    assert rig.dropped() == {DropReason.TOO_MUCH_DTLS: full, DropReason.EVENTS_FULL: MAX_WAITING + 1}
     assert len(rig.events()) == MAX_EVENTS
-    client.arrive(DTLS)
+    clients[0].arrive(DTLS)
     assert len(rig.events()) == 1
 
 

@@ -179,13 +179,15 @@ async def received(plane: UdpDataPlane, packets: int) -> None:
 
 
 async def test_one_poll_takes_a_bounded_batch_and_the_next_one_the_rest() -> None:
-    with opened() as plane, client("127.0.0.1") as remote:
+    with opened() as plane, client("127.0.0.1") as remote, client("127.0.0.1") as another:
         connect_socket(plane, REMOTE, KEYS, remote)
-        for _ in range(40):
+        connect_socket(plane, TransportId(REMOTE + 1), KEYS, another)
+        for _ in range(20):
             remote.sendto(DTLS, plane.addresses[0])
+            another.sendto(DTLS, plane.addresses[0])
         # The datagram for no transport comes last.  When it is counted, those before it wait to be handed up.
         remote.sendto(b"\x40turn", plane.addresses[0])
-        await received(plane, 2)
+        await received(plane, 3)
         with trio.fail_after(5):
             await plane.wait()
         assert len(plane.poll(1.0)) == 32

@@ -24,6 +24,7 @@ pub const EVENTS: &[&str] = &[
     "FellSilent",
     "ConsentExpired",
     "CameBack",
+    "LimitsExceeded",
     "BandwidthCrossed",
     "PlaneFailed",
 ];

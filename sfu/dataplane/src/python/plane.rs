@@ -151,6 +151,10 @@ impl DataPlane {
         self.with(py, |core| core.set_rtcp_source(ssrc, cname))
     }
 
+    fn set_media_limits(&self, py: Python<'_>, packets_per_second: f64, bits_per_second: f64) -> PyResult<()> {
+        self.with(py, |core| core.set_media_limits(packets_per_second, bits_per_second))
+    }
+
     fn start_reports(&self, py: Python<'_>, transport: Id, first_at: f64, interval: f64) -> PyResult<()> {
         Ok(self.with(py, |core| core.start_reports(transport, first_at, interval))??)
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::core::bandwidth::Crossing;
 use crate::core::interface::drop_reason::DropReason;
-use crate::core::interface::event::{Event, MAX_EVENTS};
+use crate::core::interface::event::{Event, MAX_EVENTS, MAX_WAITING_DTLS};
 use crate::core::interface::spec::Id;
 use crate::core::wire::address::Path;
 
@@ -44,12 +44,19 @@ impl EventQueue {
         self.ordered.len() + changes + self.crossed.len()
     }
 
-    /// Queue a datagram of `size` bytes; fails with [`DropReason::EventsFull`] once [`MAX_EVENTS`] wait.
-    pub fn push_datagram(&mut self, event: Event, size: usize) -> Result<(), DropReason> {
-        self.push_bounded(event, Some(size))
+    /// Queue a DTLS datagram.
+    ///
+    /// Fails with [`DropReason::TooMuchDtls`] once [`MAX_WAITING_DTLS`] of this transport wait, and with
+    /// [`DropReason::EventsFull`] once [`MAX_EVENTS`] of all wait.
+    pub fn push_dtls(&mut self, transport: Id, data: &[u8]) -> Result<(), DropReason> {
+        let is_its = |event: &Event| matches!(event, Event::DtlsArrived { transport: id, .. } if *id == transport);
+        if self.ordered.iter().filter(|(event, _)| is_its(event)).count() >= MAX_WAITING_DTLS {
+            return Err(DropReason::TooMuchDtls);
+        }
+        self.push_bounded(Event::DtlsArrived { transport, data: data.to_vec() }, Some(data.len()))
     }
 
-    /// Queue the key frame request of a consumer's receiver; fails like [`Self::push_datagram`].
+    /// Queue the key frame request of a consumer's receiver; fails with [`DropReason::EventsFull`] once [`MAX_EVENTS`] wait.
     pub fn push_key_frame_request(&mut self, consumer: Id) -> Result<(), DropReason> {
         self.push_bounded(Event::KeyFrameRequested { consumer }, None)
     }
@@ -67,9 +74,9 @@ impl EventQueue {
         self.ordered.push_back((event, None));
     }
 
-    /// Queue the failure of the core.
-    pub fn push_failure(&mut self, why: String) {
-        self.ordered.push_back((Event::PlaneFailed { why }, None));
+    /// Queue an event that comes once in the life of its transport, or of the core.  There is always room.
+    pub fn push_rare(&mut self, event: Event) {
+        self.ordered.push_back((event, None));
     }
 
     /// Take back a waiting event about this client's liveness, because it is outdated.  Gives whether there was one.

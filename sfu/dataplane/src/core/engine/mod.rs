@@ -14,6 +14,7 @@ use table::Table;
 use timers::Timers;
 
 use crate::core::interface::drop_reason::{DropCounts, DropReason};
+use crate::core::interface::event::Event;
 use crate::core::keys::{ConsumerKey, ProducerKey, TransportKey};
 use crate::core::receive::missing_packets::RepairCounts;
 use crate::core::receive::producer::Producer;
@@ -21,6 +22,7 @@ use crate::core::receive::recent_payloads::RedundantForms;
 use crate::core::send::consumer::Consumer;
 use crate::core::send::transmit::SendReceipt;
 use crate::core::transport::Transport;
+use crate::core::transport::media_budget::MediaLimits;
 use crate::core::wire::address::Path;
 use crate::core::wire::rtcp::RtcpSource;
 use crate::core::wire::rtp::Element;
@@ -88,6 +90,8 @@ pub struct Core {
     pub(in crate::core) rtcp_source: RtcpSource,
     /// Transports whose send batches are not empty.
     pub(in crate::core) dirty: Vec<TransportKey>,
+    /// The media that each client may send.
+    pub(in crate::core) media_limits: MediaLimits,
     pub(in crate::core) drops: DropCounts,
     pub(in crate::core) traffic: Traffic,
     /// Bytes of memory that all packet stores have reserved.
@@ -120,10 +124,11 @@ impl Core {
 
     /// Forget everything but the totals, because the core had a bug.  An event tells the slow path why.
     pub fn fail(&mut self, why: String) {
-        let Self { drops, mut traffic, hold, check_ids, rtcp_source, producers, .. } = std::mem::take(self);
+        let Self { drops, mut traffic, hold, check_ids, rtcp_source, media_limits, producers, .. } =
+            std::mem::take(self);
         traffic.repairs_before =
             producers.values().map(Producer::repair_counts).fold(traffic.repairs_before, RepairCounts::plus);
-        *self = Self { drops, traffic, hold, check_ids, rtcp_source, ..Self::default() };
-        self.events.push_failure(why);
+        *self = Self { drops, traffic, hold, check_ids, rtcp_source, media_limits, ..Self::default() };
+        self.events.push_rare(Event::PlaneFailed { why });
     }
 }

@@ -5,6 +5,8 @@ use crate::core::wire::address::Path;
 
 /// At most this many datagrams wait for the slow path.  The core drops and counts the rest.
 pub const MAX_EVENTS: usize = 1024;
+/// At most this many of them come from one transport: more than the flights of a handshake have.
+pub const MAX_WAITING_DTLS: usize = 32;
 
 /// Which watermark an estimate of the bandwidth crossed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub enum Event {
     ConsentExpired { transport: Id, last_at: f64 },
     /// A client that had fallen silent gave an authentic sign of life.
     CameBack { transport: Id },
+    /// The client has sent so much beyond its limits that its transport has to close.  Comes once.
+    LimitsExceeded { transport: Id },
     /// A video encoding flows after a break, or for the first time.
     EncodingFlows { producer: Id, encoding: usize },
     /// The client could not repair a loss in this video encoding: only a key frame lets its receivers go on.  `narrow`:
@@ -66,7 +70,7 @@ impl Event {
     /// Whether this event, one of those that wait in their order, is about this transport.
     pub fn is_of(&self, id: Id) -> bool {
         match self {
-            Event::DtlsArrived { transport, .. } => *transport == id,
+            Event::DtlsArrived { transport, .. } | Event::LimitsExceeded { transport } => *transport == id,
             _ => self.is_liveness_of(id),
         }
     }

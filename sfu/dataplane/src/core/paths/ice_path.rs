@@ -5,6 +5,7 @@ use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::spec::{Id, Refused};
 use crate::core::keys::TransportKey;
+use crate::core::transport::Transport;
 use crate::core::transport::ice_agent::{IceAgent, Verdict};
 use crate::core::transport::path_selection::PathRequest;
 use crate::core::wire::address::Path;
@@ -95,11 +96,19 @@ impl Core {
     fn answer_request_untrusted(&mut self, datagram: &[u8], path: Path, now: f64) -> Result<(), DropReason> {
         let request = Binding::read_untrusted(datagram)?;
         let key = *self.by_username.get(request.local_fragment()).ok_or(DropReason::UnknownUsername)?;
-        let agent = self.transports[key].ice.as_mut().ok_or(DropReason::UnknownUsername)?;
+        let Transport { ice, limits, .. } = &mut self.transports[key];
+        let agent = ice.as_mut().ok_or(DropReason::UnknownUsername)?;
         // A sender without the password gets no answer: its address may be forged, and an answer would go to a victim.
         let mut verdict = agent.judge(&request, path.remote).ok_or(DropReason::WrongPassword)?;
         if let Some(retired) = &verdict.retired {
             self.by_username.remove(retired);
+        }
+        if !limits.bindings.take(now) {
+            // A repeated request may come from somebody on the way.
+            if verdict.fresh {
+                self.add_excess(key, 1, now);
+            }
+            return Err(DropReason::TooManyBindings);
         }
         self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: std::mem::take(&mut verdict.answer) });
         self.on_proof(key, now);

@@ -2,6 +2,7 @@
 //! machines.
 
 mod bandwidth_path;
+mod budget_path;
 mod commands;
 mod consent_path;
 mod consumer_commands;

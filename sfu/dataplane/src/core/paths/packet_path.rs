@@ -2,12 +2,12 @@
 
 use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
-use crate::core::interface::event::Event;
 use crate::core::keys::{EncodingKey, TransportKey};
 use crate::core::receive::packet::{Opened, Packet, Place};
 use crate::core::receive::producer::Unpacked;
 use crate::core::srtp::MAX_DATAGRAM;
 use crate::core::transport::Transport;
+use crate::core::transport::media_budget::Admission;
 use crate::core::wire::address::Path;
 use crate::core::wire::demux::{Protocol, classify};
 use crate::core::wire::rtp::{Element, Malformed, parse_header_untrusted};
@@ -45,17 +45,40 @@ impl Core {
             (Protocol::Unknown, _) => Err(DropReason::UnknownProtocol),
             (_, None) => Err(DropReason::UnknownAddress),
             (Protocol::Dtls, Some(key)) => {
-                let transport = self.transports[key].id;
-                self.events.push_datagram(Event::DtlsArrived { transport, data: datagram.to_vec() }, datagram.len())
+                let transport = &mut self.transports[key];
+                transport.limits.dtls.take(now).then_some(()).ok_or(DropReason::TooMuchDtls)?;
+                self.events.push_dtls(transport.id, datagram)
             }
-            (Protocol::Rtcp, Some(key)) => self.receive_rtcp_untrusted(key, datagram, path, now),
-            (Protocol::Rtp, Some(key)) => {
-                let mut elements = std::mem::take(&mut self.scratch.elements);
-                let received = self.receive_rtp_untrusted((key, path), datagram, &mut elements, arrived, now);
-                self.scratch.elements = elements;
-                received
+            (_, Some(key)) => {
+                let size = datagram.len();
+                match self.transports[key].budget.take(size, &self.media_limits, now) {
+                    Admission::Within => {}
+                    Admission::Beyond => return Err(DropReason::TooMuchMedia),
+                    Admission::Sample(count) => {
+                        return self.receive_sample_untrusted((key, path), protocol, datagram, count, now);
+                    }
+                }
+                self.receive_media_untrusted((key, path), protocol, datagram, arrived, now)
             }
         }
+    }
+
+    /// Open RTP or RTCP that is within its transport's budget.
+    pub(super) fn receive_media_untrusted(
+        &mut self,
+        (key, path): (TransportKey, Path),
+        protocol: Protocol,
+        datagram: &mut [u8],
+        arrived: f64,
+        now: f64,
+    ) -> Result<(), DropReason> {
+        if protocol == Protocol::Rtcp {
+            return self.receive_rtcp_untrusted(key, datagram, path, now);
+        }
+        let mut elements = std::mem::take(&mut self.scratch.elements);
+        let received = self.receive_rtp_untrusted((key, path), datagram, &mut elements, arrived, now);
+        self.scratch.elements = elements;
+        received
     }
 
     fn receive_rtp_untrusted(

@@ -21,8 +21,9 @@ impl Core {
         path: Path,
         now: f64,
     ) -> Result<(), DropReason> {
-        let Transport { srtp, ssrcs, rtx_ssrcs, .. } = &mut self.transports[key];
+        let Transport { srtp, ssrcs, rtx_ssrcs, limits, .. } = &mut self.transports[key];
         let srtp = srtp.as_mut().ok_or(DropReason::NoKeys)?;
+        limits.rtcp.take(now).then_some(()).ok_or(DropReason::TooMuchRtcp)?;
         if datagram.len() < RTCP_HEADER_SIZE {
             return Err(DropReason::MalformedRtcp);
         }

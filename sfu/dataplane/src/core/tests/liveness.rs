@@ -1,6 +1,7 @@
 //! Signs of life, and the events about clients that give none.
 
 use super::*;
+use crate::core::interface::event::MAX_WAITING_DTLS;
 use crate::core::{Event, MAX_EVENTS};
 
 const SILENT_AFTER: f64 = 7.0;
@@ -161,10 +162,13 @@ fn a_video_encoding_that_flows_after_a_break_is_reported_once_and_audio_never() 
 #[test]
 fn silence_is_reported_even_in_an_endless_flood() {
     let (mut core, _) = watched();
-    (0..MAX_EVENTS).for_each(|_| core.receive(&mut [DTLS; 20], path(1), 9.0));
+    let many = 3..3 + (MAX_EVENTS / MAX_WAITING_DTLS) as Id;
+    many.clone().for_each(|number| drop(Client::connect(&mut core, number, PROFILES[0])));
+    let flood = many.clone().cycle().take(MAX_EVENTS);
+    flood.for_each(|number| core.receive(&mut [DTLS; 20], path(number), 9.0));
     core.pass_time(9.0);
     let reported_after = (1..999).find(|_| {
-        (0..40).for_each(|_| core.receive(&mut [DTLS; 20], path(1), 9.0));
+        many.clone().for_each(|number| core.receive(&mut [DTLS; 20], path(number), 9.0));
         core.take_events(32).iter().any(|event| matches!(event, Event::FellSilent { transport: 1, .. }))
     });
     assert_eq!(reported_after, Some(MAX_EVENTS / 32 + 1), "behind what came before");

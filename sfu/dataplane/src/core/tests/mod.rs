@@ -6,6 +6,7 @@ mod batches;
 mod bindings;
 mod clocks;
 mod feedback;
+mod floods;
 pub(super) mod fuzz;
 mod gaps;
 mod interruptions;

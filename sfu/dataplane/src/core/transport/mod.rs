@@ -2,10 +2,11 @@
 
 pub mod audio_redundancy;
 pub mod consent;
-pub mod failure_limit;
 pub mod ice_agent;
+pub mod media_budget;
 pub mod path_selection;
 pub mod recent_requests;
+pub mod token_bucket;
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,9 +20,10 @@ use crate::core::send::resend_limits::ResendLimits;
 use crate::core::srtp::Srtp;
 use crate::core::transport::audio_redundancy::AudioRedundancy;
 use crate::core::transport::consent::Consent;
-use crate::core::transport::failure_limit::FailureLimit;
 use crate::core::transport::ice_agent::IceAgent;
+use crate::core::transport::media_budget::{Excess, MediaBudget};
 use crate::core::transport::path_selection::PathSelection;
+use crate::core::transport::token_bucket::{ArrivalLimits, FailureLimit};
 
 const PATH_MTU: usize = 1500; // Ethernet; a sender on a smaller path finds that out and sends less (RFC 8899)
 const IPV4_UDP: usize = 28; // bytes of headers
@@ -107,6 +109,11 @@ pub struct Transport {
     pub arrivals: Option<Box<ArrivalLog>>,
     /// The limit on the events that its losses could not be repaired.
     pub failure_limit: FailureLimit,
+    /// The limits on its datagrams that are no media.
+    pub limits: ArrivalLimits,
+    /// The media that it may still send, and what it has sent beyond its limits.
+    pub budget: MediaBudget,
+    pub excess: Excess,
     /// The consumer that sends with each SSRC, and what it sends.
     sent_ssrcs: HashMap<u32, (ConsumerKey, Sending)>,
     /// The SSRCs of removed consumers.  None may be used again under the same keys.  Both streams would share a key

@@ -1,6 +1,6 @@
 //! Short-term credentials and the integrity that they give a message (RFC 8489 sections 9.1 and 14.5).
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::cell::Cell;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
@@ -55,8 +55,10 @@ impl Credentials {
     }
 }
 
-/// The number of the next message that [`Credentials::message`] makes.
-static MESSAGES: AtomicU32 = AtomicU32::new(0);
+thread_local! {
+    /// The number of the next message that [`Credentials::message`] makes.
+    static MESSAGES: Cell<u32> = const { Cell::new(0) };
+}
 
 /// The messages of a client, for the self-test and for tests.  Each has a transaction identifier of its own.
 impl Credentials {
@@ -91,7 +93,7 @@ impl Credentials {
     /// A message with the username, a priority and these attributes.
     pub(super) fn message(&self, message_type: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
         let mut transaction_id = [7; 12];
-        transaction_id[..4].copy_from_slice(&MESSAGES.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        transaction_id[..4].copy_from_slice(&MESSAGES.replace(MESSAGES.get().wrapping_add(1)).to_be_bytes());
         let mut message = begin(message_type, &transaction_id);
         append(&mut message, USERNAME, format!("{}:abc", self.username_fragment).as_bytes());
         append(&mut message, PRIORITY, &[1, 2, 3, 4]);
