@@ -130,6 +130,13 @@ class DataPlane:
         sends on.  ``docs/closures.md`` says when that is another one.
         """
 
+    def set_client_credentials(self, transport: TransportId, credentials: tuple[str, str] | None) -> None:
+        """Check paths with these credentials of the client from now on: its username fragment and its password.
+
+        Then only the client can answer the checks, and must (RFC 8445 section 7.2.2).  None stands for a client that
+        did not tell them.  Its checks have no credentials.  Raises ``ValueError`` before :meth:`set_credentials`.
+        """
+
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
         """Report when the client, which was heard at ``heard_at``, gives no more signs of life.  Times in seconds.
 

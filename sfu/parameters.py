@@ -116,6 +116,22 @@ class IceParameters:
     password: str
     ice_lite: bool = True
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.username_fragment, self.password
+
+
+@frozen
+class IceCredentials:
+    """A client's own credentials (RFC 8445 section 5.3)."""
+
+    username_fragment: str
+    password: str = field(repr=False)
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.username_fragment, self.password
+
 
 @frozen
 class IceCandidate:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sfu.dataplane.values import BandwidthStats
     from sfu.guard import Guard
     from sfu.ortc import Receiver
-    from sfu.parameters import DtlsParameters, IceCandidate, IceParameters
+    from sfu.parameters import DtlsParameters, IceCandidate, IceCredentials, IceParameters
     from sfu.producer import Producer
     from sfu.settings import ConsumerEndReason
 
@@ -82,7 +82,6 @@ class Transport:
         self.consumers: dict[ProducerId, Consumer] = {}
         self.consumer_ssrcs: set[int] = set()
         self._patience: WeakKeyDictionary[ConsumerSource, dict[int, Patience]] = WeakKeyDictionary()
-        self.ice_parameters = new_ice_parameters(context.random_bytes)
         self.dtls: Dtls | None = None
         self.sharing = BandwidthSharing(self.settings.share_bandwidth)
         self._mids = 0
@@ -92,7 +91,7 @@ class Transport:
         self._scope = trio.CancelScope()
         self._wake = trio.Event()
         self.plane.add_transport(self.plane_id)
-        self._use_ice_parameters()
+        self.ice_parameters = self.restart_ice()
 
     # Parameters for the client.
 
@@ -130,12 +129,13 @@ class Transport:
     def restart_ice(self) -> IceParameters:
         """New credentials (RFC 8445 section 2.4).  The old ones stay valid until the client uses the new ones."""
         self.ice_parameters = new_ice_parameters(self.context.random_bytes)
-        self._use_ice_parameters()
+        self.plane.set_credentials(self.plane_id, *self.ice_parameters.pair)
+        self.check_paths_with(None)  # the client makes new ones, too
         return self.ice_parameters
 
-    def _use_ice_parameters(self) -> None:
-        ice = self.ice_parameters
-        self.plane.set_credentials(self.plane_id, ice.username_fragment, ice.password)
+    def check_paths_with(self, client_ice: IceCredentials | None) -> None:
+        """Check the client's paths with its own credentials from now on, if it told them.  Then only it can answer."""
+        self.plane.set_client_credentials(self.plane_id, None if client_ice is None else client_ice.pair)
 
     def next_mid(self) -> str:
         """A MID that this transport has not used before (RFC 8843)."""

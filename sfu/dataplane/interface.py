@@ -48,6 +48,8 @@ class DropReason(enum.StrEnum):
     UNKNOWN_USERNAME = "unknown_username"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a label, not a secret
     UNEXPECTED_STUN = "unexpected_stun"
+    REPLAYED_BINDING = "replayed_binding"
+    UNPROVEN_PATH = "unproven_path"
     TOO_MANY_BINDINGS = "too_many_bindings"
     TOO_MUCH_DTLS = "too_much_dtls"
     TOO_MUCH_RTCP = "too_much_rtcp"

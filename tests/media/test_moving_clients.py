@@ -136,6 +136,26 @@ async def test_media_goes_on_over_another_address_after_an_ice_restart_without_a
 
 
 @pytest.mark.parametrize("end", ["camera", "screen"])
+async def test_a_client_that_told_its_credentials_answers_full_checks_and_loses_nothing(call: Call, end: str) -> None:
+    endpoint: LightEndpoint = getattr(call, end)
+    light = endpoint.transport
+    peer, transport = (call.ada, call.sending) if end == "camera" else (call.bob, call.receiving)
+    for number, host in enumerate(("127.0.0.2", "127.0.0.3")):
+        ours = light.renew_ice_credentials()
+        light.use_ice(peer.restart_ice(transport.id))
+        transport.check_paths_with(sfu.parameters.IceCredentials(ours.username_fragment, ours.password))
+        endpoint.move_to(elsewhere(endpoint, host))
+        await call.until_seen()
+        # The first request from the new address gets a check, which only this client can answer.
+        with trio.fail_after(5):
+            while light.answered_checks <= number:
+                await trio.sleep(0.01)
+    drops = call.ada.context.plane.totals().drops
+    assert (drops[DropReason.UNPROVEN_PATH], drops[DropReason.WRONG_PASSWORD]) == (0, 0)
+    assert call.notices.words == ["transport connected"]
+
+
+@pytest.mark.parametrize("end", ["camera", "screen"])
 async def test_a_picture_is_asked_for_when_a_client_is_back_after_a_gap(call: Call, end: str) -> None:
     await call.until_seen()
     asked = call.asked

@@ -60,9 +60,10 @@ class LightTransport:
     collect decrypted packets until the caller empties them.  ``unopened`` counts datagrams that could not be decrypted
     or parsed.
 
-    ``dtls_role`` is the client's own role.  ``password`` is the client's own ICE password, and ``peer`` the address of
-    the server.  With both, the transport answers the server's connectivity checks (RFC 8445 section 7.3).  Without, or
-    if the server does not know the password, it answers with an error, as browsers do.
+    ``dtls_role`` is the client's own role.  ``password`` is the client's own ICE password.  Without it, the first use
+    of :attr:`ice_credentials` makes one.  A client with a password answers the server's connectivity checks (RFC 8445
+    section 7.3).  Without, or if the server does not know the password, it answers with an error, as browsers do.
+    ``peer`` is the address of the server, which answers contain if it is known.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class LightTransport:
         self._send: pylibsrtp.Session | None = None
         self._receive: pylibsrtp.Session | None = None
         self._next_check = math.inf
+        #: Checks of the server that were answered with the client's password.
+        self.answered_checks = 0
         #: Whether each check asks the server to send to where it comes from.
         self.nominates = True
         self.validated = False
@@ -104,6 +107,18 @@ class LightTransport:
     def dtls_parameters(self) -> sfu.parameters.DtlsParameters:
         """The client's own parameters, for ``connect_transport``."""
         return sfu.parameters.DtlsParameters((self._fingerprint,), self._role.value)
+
+    @property
+    def ice_credentials(self) -> protocol.media.IceCredentials:
+        """The client's own ICE credentials, for ``connect_transport``."""
+        if self._password is None:
+            self._password = f"{self._rng.getrandbits(128):032x}"
+        return protocol.media.IceCredentials(self._ufrag, self._password)
+
+    def renew_ice_credentials(self) -> protocol.media.IceCredentials:
+        """New credentials of the client, for ``restart_ice``.  It answers no check with the old ones any more."""
+        self._ufrag, self._password = f"{self._rng.getrandbits(32):08x}", None
+        return self.ice_credentials
 
     @property
     def connected(self) -> bool:
@@ -233,10 +248,11 @@ class LightTransport:
             stun.Method.BINDING,
             stun.Class.RESPONSE,
             transaction_id=check.transaction_id,
-            attributes={"XOR-MAPPED-ADDRESS": self._peer},
+            attributes={} if self._peer is None else {"XOR-MAPPED-ADDRESS": self._peer},
         )
         answer.add_message_integrity(self._password.encode())
         self._outgoing.append(bytes(answer))
+        self.answered_checks += 1
 
     def _refuse_check(self, check: stun.Message, error: tuple[int, str]) -> None:
         """Answer a check without the right credentials (RFC 8489 section 9.1.3)."""

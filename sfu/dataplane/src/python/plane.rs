@@ -147,6 +147,16 @@ impl DataPlane {
         Ok(self.with(py, |core| core.set_credentials(transport, username_fragment, password))??)
     }
 
+    fn set_client_credentials(
+        &self,
+        py: Python<'_>,
+        transport: Id,
+        credentials: Option<(String, String)>,
+    ) -> PyResult<()> {
+        let client = credentials.as_ref().map(|(username, password)| (username.as_str(), password.as_str()));
+        Ok(self.with(py, |core| core.set_client_credentials(transport, client))??)
+    }
+
     fn set_rtcp_source(&self, py: Python<'_>, ssrc: u32, cname: &str) -> PyResult<()> {
         self.with(py, |core| core.set_rtcp_source(ssrc, cname))
     }

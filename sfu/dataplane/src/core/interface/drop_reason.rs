@@ -42,6 +42,8 @@ drop_reasons! {
     UnknownUsername => "unknown_username",
     WrongPassword => "wrong_password",
     UnexpectedStun => "unexpected_stun",
+    ReplayedBinding => "replayed_binding",
+    UnprovenPath => "unproven_path",
     TooManyBindings => "too_many_bindings",
     TooMuchDtls => "too_much_dtls",
     TooMuchRtcp => "too_much_rtcp",

@@ -26,10 +26,10 @@ impl Core {
         Ok(if media { consent.media_at() } else { consent.heard_at() })
     }
 
-    /// Media came on this path at `now` that authenticated and is no replay.
-    pub(in crate::core) fn on_media(&mut self, key: TransportKey, path: Path, now: f64) {
+    /// Media of `size` bytes came on this path at `now` that authenticated and is no replay.
+    pub(in crate::core) fn on_media(&mut self, key: TransportKey, path: Path, size: usize, now: f64) {
         let transport = &mut self.transports[key];
-        transport.paths.on_sign(path, now);
+        transport.paths.on_media(path, size, now);
         if let Some(since) = transport.consent.on_media(now) {
             self.come_back(key, since, now);
         }

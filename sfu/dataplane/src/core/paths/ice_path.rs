@@ -4,13 +4,14 @@ use crate::core::engine::timers::{Timer, TransportTimer};
 use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::spec::{Id, Refused};
-use crate::core::keys::TransportKey;
+use crate::core::keys::{ConsumerKey, TransportKey};
 use crate::core::transport::Transport;
 use crate::core::transport::ice_agent::{IceAgent, Verdict};
 use crate::core::transport::path_selection::PathRequest;
+use crate::core::transport::recent_requests::Novelty;
 use crate::core::wire::address::Path;
 use crate::core::wire::stun::{
-    BadMessage, Binding, CheckIds, Credentials, MessageType, TransactionId, check, message_type_untrusted,
+    BadMessage, Binding, CheckIds, Credentials, MessageType, TransactionId, message_type_untrusted,
     transaction_id_untrusted,
 };
 
@@ -52,13 +53,26 @@ impl Core {
         Ok(())
     }
 
+    /// Check paths with these credentials of the client from now on, a username fragment and a password.  Without them,
+    /// check with requests that have no credentials.
+    ///
+    /// Refused for a transport that has no credentials of its own.
+    pub fn set_client_credentials(&mut self, transport: Id, client: Option<(&str, &str)>) -> Result<(), Refused> {
+        let key = self.transports.key(transport)?;
+        let Transport { ice, paths, .. } = &mut self.transports[key];
+        let agent = ice.as_mut().ok_or(Refused::Invalid("this transport has no credentials"))?;
+        agent.set_client_credentials(client.map(|(username, password)| Credentials::new(username, password)));
+        paths.use_secure_checks(client.is_some());
+        Ok(())
+    }
+
     /// Accept datagrams from this path, as if a valid request had come from it.  The first path is also the one to send
     /// on.
     pub fn add_path(&mut self, transport: Id, path: Path) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
         self.own_path(key, path, f64::NEG_INFINITY);
         self.change_paths(key, f64::NEG_INFINITY, |core, now| {
-            core.learn_path(key, PathRequest { path, nominates: false, newest: false }, now);
+            core.learn_path(key, PathRequest { path, nominates: false, newest: false, size: 0 }, now);
         });
         Ok(())
     }
@@ -86,6 +100,10 @@ impl Core {
             }
             MessageType::Answer => {
                 let key = known.ok_or(DropReason::UnexpectedStun)?;
+                let agent = self.transports[key].ice.as_ref().ok_or(DropReason::UnexpectedStun)?;
+                if !agent.accepts_answer_untrusted(datagram) {
+                    return Err(DropReason::WrongPassword);
+                }
                 self.take_answer(key, path, &transaction_id_untrusted(datagram)?, now)
             }
             MessageType::Other => Err(DropReason::UnexpectedStun),
@@ -96,24 +114,28 @@ impl Core {
     fn answer_request_untrusted(&mut self, datagram: &[u8], path: Path, now: f64) -> Result<(), DropReason> {
         let request = Binding::read_untrusted(datagram)?;
         let key = *self.by_username.get(request.local_fragment()).ok_or(DropReason::UnknownUsername)?;
+        let known = self.by_path.get(&path) == Some(&key);
         let Transport { ice, limits, .. } = &mut self.transports[key];
         let agent = ice.as_mut().ok_or(DropReason::UnknownUsername)?;
         // A sender without the password gets no answer: its address may be forged, and an answer would go to a victim.
-        let mut verdict = agent.judge(&request, path.remote).ok_or(DropReason::WrongPassword)?;
+        let mut verdict = agent.judge(&request, path, known).ok_or(DropReason::WrongPassword)?;
         if let Some(retired) = &verdict.retired {
             self.by_username.remove(retired);
         }
+        if verdict.novelty == Novelty::Stolen {
+            return Err(DropReason::ReplayedBinding);
+        }
         if !limits.bindings.take(now) {
             // A repeated request may come from somebody on the way.
-            if verdict.fresh {
+            if verdict.novelty == Novelty::New {
                 self.add_excess(key, 1, now);
             }
             return Err(DropReason::TooManyBindings);
         }
         self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: std::mem::take(&mut verdict.answer) });
         self.on_proof(key, now);
-        if verdict.valid && verdict.fresh {
-            self.follow_request(key, path, &verdict, now);
+        if verdict.valid && verdict.novelty == Novelty::New {
+            self.follow_request(key, path, &verdict, datagram.len(), now);
         }
         Ok(())
     }
@@ -121,7 +143,7 @@ impl Core {
     /// An authentic request came on this path the first time: learn the path, and check it if it is a candidate.
     ///
     /// A client cannot take the path of another that is alive, since anybody can forge the address of a request.
-    fn follow_request(&mut self, key: TransportKey, path: Path, verdict: &Verdict, now: f64) {
+    fn follow_request(&mut self, key: TransportKey, path: Path, verdict: &Verdict, size: usize, now: f64) {
         let owner = self.by_path.get(&path).filter(|owner| **owner != key);
         if owner.is_some_and(|&owner| self.transports[owner].paths.is_alive(path, now)) {
             return;
@@ -133,7 +155,8 @@ impl Core {
                     core.by_path.remove(&left);
                 }
             }
-            core.learn_path(key, PathRequest { path, nominates: verdict.nominated, newest: verdict.newest }, now);
+            let Verdict { nominated: nominates, newest, .. } = *verdict;
+            core.learn_path(key, PathRequest { path, nominates, newest, size }, now);
             let Self { transports, check_ids, .. } = core;
             if let Some(id) = transports[key].paths.take_check(path, now, || check_ids.take()) {
                 core.send_check(key, path, &id);
@@ -142,15 +165,44 @@ impl Core {
     }
 
     fn send_check(&mut self, key: TransportKey, path: Path, id: &TransactionId) {
-        self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: check(id) });
+        let Some(agent) = &self.transports[key].ice else { return };
+        self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: agent.check(id) });
     }
 
-    /// An answer to a check of ours came.  It shows that the client receives on this path, and nothing else: whoever
-    /// reads the check can send it.
+    /// An answer to a check of ours came.  It shows that the client receives on this path.  If the check had no
+    /// credentials, whoever reads the check can send it.
     fn take_answer(&mut self, key: TransportKey, path: Path, id: &TransactionId, now: f64) -> Result<(), DropReason> {
         let mut expected = false;
+        let starved_since = self.transports[key].paths.starved_since();
         self.change_paths(key, now, |core, now| expected = core.transports[key].paths.on_answer(path, id, now));
+        self.end_starvation(key, starved_since, now);
         if expected { Ok(()) } else { Err(DropReason::UnexpectedStun) }
+    }
+
+    /// The client reports that it got a consumer's sender report.  If that left on the present send path, the client
+    /// receives there.  Some clients answer no checks.
+    pub(super) fn note_receipt(&mut self, key: TransportKey, report: u32, consumer: ConsumerKey, now: f64) {
+        if report != 0 && self.transports[key].paths.is_unproven() {
+            let starved_since = self.transports[key].paths.starved_since();
+            self.transports[key].paths.on_report(self.consumers[consumer].reports.sent_at(report));
+            self.end_starvation(key, starved_since, now);
+        }
+    }
+
+    /// If the client got only a part of its packets since `starved_since`, and gets all of them now, it needs pictures.
+    fn end_starvation(&mut self, key: TransportKey, starved_since: Option<f64>, now: f64) {
+        if let Some(since) = starved_since.filter(|_| self.transports[key].paths.starved_since().is_none()) {
+            self.restore_pictures(key, since, now);
+        }
+    }
+
+    /// Send reports soon if the client has not shown that it receives on its send path: an answer to one shows it.
+    fn hurry_reports(&mut self, key: TransportKey, now: f64) {
+        let Self { transports, consumers, .. } = self;
+        let Transport { paths, consumers: its, .. } = &transports[key];
+        if paths.is_unproven() {
+            its.iter().for_each(|&consumer| consumers[consumer].reports.hurry(now));
+        }
     }
 
     /// The timer of the paths fired: perhaps the send path is dead.
@@ -215,6 +267,7 @@ impl Core {
             if before.is_some() {
                 self.on_other_path(key, now);
             }
+            self.hurry_reports(key, now);
             if before.is_some() && now - heard_at >= LOST_PICTURES_AFTER {
                 self.restore_pictures(key, heard_at, now);
             }

@@ -47,6 +47,7 @@ impl Core {
             (Protocol::Dtls, Some(key)) => {
                 let transport = &mut self.transports[key];
                 transport.limits.dtls.take(now).then_some(()).ok_or(DropReason::TooMuchDtls)?;
+                transport.paths.on_received(path, datagram.len());
                 self.events.push_dtls(transport.id, datagram)
             }
             (_, Some(key)) => {
@@ -96,7 +97,7 @@ impl Core {
         // packet on, or it could not open the stream later.
         let wanted = |ssrc| ssrcs.contains_key(&ssrc) || rtx_ssrcs.contains_key(&ssrc);
         let size = srtp.open_rtp(datagram, &header, wanted)?;
-        self.on_media(key, path, now);
+        self.on_media(key, path, datagram.len(), now);
         let plain = &mut datagram[..size];
         self.note_arrival(key, plain, header.ssrc, elements, arrived);
         let Some(at) = self.encoding_of(key, plain, &header, elements, now) else {

@@ -28,7 +28,7 @@ impl Core {
             return Err(DropReason::MalformedRtcp);
         }
         let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc) || rtx_ssrcs.contains_key(&ssrc))?;
-        self.on_media(key, path, now);
+        self.on_media(key, path, datagram.len(), now);
         // A malformed part is counted, once for the whole compound packet.  The other parts take effect all the same.
         let mut malformed = false;
         let mut look_ups = MAX_LOOK_UPS;
@@ -80,7 +80,7 @@ impl Core {
     /// A receiver reports the losses and the jitter of one of its consumers.
     fn on_report_block(&mut self, key: TransportKey, block: &ReportBlock, now: f64) {
         let transport = &mut self.transports[key];
-        let Some(key) = transport.sender_of(block.ssrc) else { return };
+        let (receiver, Some(key)) = (key, transport.sender_of(block.ssrc)) else { return };
         if let Some(consumer) = self.consumers.get_mut(key) {
             let fresh = consumer.reports.on_report_block(block, now);
             let highest = consumer.sealed.highest();
@@ -89,6 +89,7 @@ impl Core {
             transport.round_trip = fresh.or(transport.round_trip);
             transport.reported.add(own, fresh);
             self.note_round_trip(key, now);
+            self.note_receipt(receiver, block.last_report, key, now);
         }
     }
 

@@ -53,7 +53,7 @@ impl Core {
         clock: impl Fn() -> f64,
         mut send: impl FnMut(&Departure<'_>) -> Result<(), DropReason>,
     ) {
-        for OwnDatagram { path, datagram, .. } in self.take_own_datagrams() {
+        for OwnDatagram { path, datagram, .. } in self.take_own_datagrams(now) {
             match send(&Departure { path, bytes: &datagram, segment: datagram.len(), video: false }) {
                 Ok(()) => self.count_sent(datagram.len()),
                 Err(reason) => self.drops.count(reason),
@@ -87,7 +87,7 @@ impl Core {
     ///
     /// The shell calls [`Core::record_outcome`] for each of them.
     pub fn drain(&mut self, now: f64) -> Vec<Transmit> {
-        let own = self.take_own_datagrams().into_iter();
+        let own = self.take_own_datagrams(now).into_iter();
         let mut transmits: Vec<Transmit> = own
             .map(|OwnDatagram { path, datagram, .. }| Transmit { path, datagram, receipt: None, number: None })
             .collect();
@@ -107,10 +107,15 @@ impl Core {
         transmits
     }
 
-    /// Our own datagrams to transports that are still there.
-    fn take_own_datagrams(&mut self) -> Vec<OwnDatagram> {
+    /// Our own datagrams to transports that are still there, as far as their paths may be sent them.
+    fn take_own_datagrams(&mut self, now: f64) -> Vec<OwnDatagram> {
         let mut own = std::mem::take(&mut self.own_datagrams);
-        own.retain(|datagram| self.transports.get(datagram.transport).is_some());
+        own.retain(|one| {
+            let Some(transport) = self.transports.get_mut(one.transport) else { return false };
+            let allowed = transport.paths.may_send(one.path, one.datagram.len(), now);
+            self.drops.count_many(DropReason::UnprovenPath, usize::from(!allowed));
+            allowed
+        });
         own
     }
 
@@ -199,8 +204,15 @@ impl Core {
         if path.is_some() {
             self.add_sender_reports(key, now);
         }
-        let Self { transports, consumers, .. } = self;
-        let Transport { srtp, batch, bandwidth, round_trip, .. } = &mut transports[key];
+        let Self { transports, consumers, drops, .. } = self;
+        let Transport { srtp, batch, bandwidth, round_trip, paths, .. } = &mut transports[key];
+        if let Some(allowance) = paths.on_batch(now) {
+            let refused = batch.keep_fitting(|packet| match packet.is_report() {
+                true => allowance.take(packet.most_bytes()),
+                false => allowance.take_media(packet.most_bytes()),
+            });
+            drops.count_many(DropReason::UnprovenPath, refused);
+        }
         if let (Some(path), Some(srtp)) = (path, srtp) {
             let bandwidth = batch.is_numbered().then(|| bandwidth.get_or_insert_default());
             let estimator = bandwidth.map(|bandwidth| bandwidth.estimator(*round_trip, now));

@@ -196,6 +196,26 @@ impl SendBatch {
         self.pacer.as_ref().map_or(f64::INFINITY, |pacer| pacer.due())
     }
 
+    /// Forget the packets that do not fit.  Gives how many those are.
+    #[cold]
+    pub fn keep_fitting(&mut self, mut fits: impl FnMut(&QueuedPacket) -> bool) -> usize {
+        let Self { bytes, queued, .. } = self;
+        let before = queued.len();
+        let (mut from, mut to) = (0, 0);
+        queued.retain(|packet| {
+            let end = from + usize::from(packet.size);
+            let kept = fits(packet);
+            if kept {
+                bytes.copy_within(from..end, to);
+                to += end - from;
+            }
+            from = end;
+            kept
+        });
+        bytes.truncate(to);
+        before - queued.len()
+    }
+
     /// Forget the packets, and also those that are held back.
     pub fn discard(&mut self) {
         self.pacer = None;

@@ -23,6 +23,17 @@ pub struct QueuedPacket {
     pub seal: Option<Seal>,
 }
 
+impl QueuedPacket {
+    /// The most bytes that it may have when it leaves.
+    pub fn most_bytes(&self) -> usize {
+        usize::from(self.size) + usize::from(self.padding)
+    }
+
+    pub fn is_report(&self) -> bool {
+        self.plain == 0
+    }
+}
+
 /// How often a packet is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {

@@ -69,15 +69,19 @@ impl ReportSchedule {
         self.oldest = (self.oldest + 1) % KEPT as u8;
     }
 
+    /// When the sender report with this middle of its NTP time left, in seconds, if it is one of the newest.
+    pub fn sent_at(&self, report: u32) -> Option<f64> {
+        let mut sent = self.sent.iter().zip(&self.sent_at).filter(|(_, at)| !at.is_nan());
+        sent.find(|(sent, _)| **sent == report).map(|(_, at)| *at)
+    }
+
     /// The receiver reported at `now`, in seconds.  Gives the round trip, if it answered one of the newest reports.
     ///
     /// The round trip is measured on our own clock alone.  RFC 3550 section 6.4.1 reads it off the NTP times, but the
     /// NTP time in our sender reports is another client's.
     pub fn on_report_block(&mut self, block: &ReportBlock, now: f64) -> Option<f64> {
         let before = self.reception_report.and_then(|report| report.round_trip);
-        let mut sent = self.sent.iter().zip(&self.sent_at).filter(|(_, at)| !at.is_nan());
-        let sent_at = sent.find(|(report, _)| **report == block.last_report).map(|(_, at)| *at);
-        let trip = sent_at.map(|sent_at| now - sent_at - f64::from(block.delay) / SHORT_SECOND);
+        let trip = self.sent_at(block.last_report).map(|sent_at| now - sent_at - f64::from(block.delay) / SHORT_SECOND);
         // A negative round trip is a rounding error or a forgery.  Keep the previous value.
         let fresh = trip.filter(|trip| *trip >= 0.0);
         let ReportBlock { fraction_lost, lost, jitter, .. } = *block;

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::core::Event;
+use crate::core::wire::rtcp::SenderInfo;
+use crate::core::wire::stun::{Binding, success};
 
 const HOME: Id = 30;
 const AWAY: Id = 31;
@@ -17,7 +19,8 @@ fn call() -> (Core, Client, Client) {
     core.add_producer(1, 11, audio()).unwrap();
     core.add_consumer(2, 20, 10, &consumer(7000), 1).unwrap();
     core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
-    request(&mut core, true, HOME, 1.0);
+    let checks = request(&mut core, true, HOME, 1.0);
+    core.receive(&mut answer(&checks[0].1), path(HOME), 1.0);
     core.take_events(usize::MAX);
     (core, sender, receiver)
 }
@@ -31,8 +34,23 @@ fn repeat(core: &mut Core, message: &[u8], from: Id, now: f64) -> Vec<(Path, Vec
     core.receive(&mut message.to_vec(), path(from), now);
     let (answers, checks): (Vec<_>, Vec<_>) =
         leaving(core, now).into_iter().partition(|(_, datagram)| datagram[..2] == [1, 1]);
-    assert_eq!(answers.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [path(from)]);
+    assert_eq!(answers.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [path(from)], "{:?}", dropped(core));
     checks
+}
+
+/// The client's own credentials.
+fn theirs() -> Credentials {
+    Credentials::new("theirs", "a password of more than 22 letters")
+}
+
+/// The client tells its credentials.
+fn tell_credentials(core: &mut Core) {
+    core.set_client_credentials(2, Some(("theirs", "a password of more than 22 letters"))).unwrap();
+}
+
+/// The answer of a client that knows the password for the check.
+fn authentic(check: &[u8]) -> Vec<u8> {
+    success(&check[8..20].try_into().unwrap(), path(1).remote, &theirs())
 }
 
 /// The answer of a client that knows no password for the check: the error 400.
@@ -105,15 +123,136 @@ fn a_receiver_that_only_listens_keeps_its_path_while_it_answers() {
     assert_eq!(selected(&mut core), [path(AWAY)]);
 }
 
+/// An eavesdropper sends a recorded request of the receiver again, from an address of its own.
 #[test]
-fn a_repeated_request_from_elsewhere_is_answered_and_causes_nothing_else() {
+fn a_request_that_somebody_repeats_from_elsewhere_is_refused_however_late() {
+    for later in [0, 1, 127, 128, 500] {
+        let (mut core, mut sender, _) = call();
+        core.watch(2, 1.0, 7.0, 5000.0).unwrap();
+        let recorded = credentials(2).request(true);
+        repeat(&mut core, &recorded, HOME, 2.0);
+        let mut now = 2.0;
+        for _ in 0..later {
+            now += 2.5;
+            request(&mut core, true, HOME, now);
+        }
+        let before = (core.totals().paths, core.heard_at(2, false));
+        core.take_events(usize::MAX);
+        for silence in [0.1, 0.9, 4.0] {
+            core.receive(&mut recorded.clone(), path(AWAY), now + silence);
+            assert_eq!(leaving(&mut core, now + silence), [], "neither an answer nor a check");
+        }
+        assert_eq!(dropped(&core), [(DropReason::ReplayedBinding, 3)], "{later}");
+        assert_eq!((core.totals().paths, core.heard_at(2, false)), before, "{later}");
+        wait(&mut core, now + 6.0);
+        assert_eq!((selected(&mut core), media_goes(&mut core, &mut sender, 1, now + 6.0)), (vec![], path(HOME)));
+    }
+}
+
+#[test]
+fn a_client_that_repeats_a_request_gets_another_answer() {
     let (mut core, ..) = call();
     let message = credentials(2).request(true);
-    repeat(&mut core, &message, HOME, 2.0);
-    let paths = core.totals().paths;
-    assert_eq!(repeat(&mut core, &message, AWAY, 20.0), []);
-    wait(&mut core, 99.0);
-    assert_eq!((core.totals().paths, selected(&mut core)), (paths, vec![]));
+    assert_eq!(repeat(&mut core, &message, AWAY, 2.0).len(), 1);
+    assert_eq!(repeat(&mut core, &message, AWAY, 2.5), []);
+    assert_eq!(dropped(&core), []);
+}
+
+/// Somebody on the way holds a request back, sends it from another address, and reads the check.
+#[test]
+fn a_stranger_cannot_answer_a_check_with_the_credentials_of_the_client() {
+    let (mut core, mut sender, _) = call();
+    tell_credentials(&mut core);
+    let [(_, check)] = &request(&mut core, true, AWAY, 1.2)[..] else { panic!("not one check") };
+    let stranger = Credentials::new("theirs", "a guess");
+    for answer in [answer(check), success(&check[8..20].try_into().unwrap(), path(1).remote, &stranger)] {
+        core.receive(&mut answer.clone(), path(AWAY), 1.25);
+    }
+    assert_eq!(dropped(&core), [(DropReason::WrongPassword, 2)]);
+    assert_eq!((selected(&mut core), media_goes(&mut core, &mut sender, 1, 1.3)), (vec![], path(HOME)));
+    core.receive(&mut authentic(check), path(AWAY), 1.4);
+    assert_eq!((selected(&mut core), media_goes(&mut core, &mut sender, 2, 1.4)), (vec![path(AWAY)], path(AWAY)));
+}
+
+#[test]
+fn a_client_that_told_its_credentials_gets_full_checks_and_everything_after_a_round_trip() {
+    let (mut core, mut sender, _) = call();
+    tell_credentials(&mut core);
+    // Its path has been dead for long, so it moves at once.  The check is answered a round trip later.
+    let [(_, check)] = &request(&mut core, true, AWAY, 9.0)[..] else { panic!("not one check") };
+    let binding = Binding::read_untrusted(check).unwrap();
+    assert!(binding.is_authentic(&theirs()) && binding.controlled);
+    for number in 0..20 {
+        core.receive(&mut sender.seal(VIDEO, 96 | 0x80, number, VP8_KEY), path(1), 9.1);
+    }
+    assert!(leaving(&mut core, 9.1).len() < 19);
+    core.take_events(usize::MAX);
+    core.receive(&mut authentic(check), path(AWAY), 9.2);
+    assert_eq!(core.take_events(usize::MAX), [Event::KeyFrameRequested { consumer: 20 }]);
+    for number in 20..80 {
+        assert_eq!(media_goes(&mut core, &mut sender, number, 9.2 + f64::from(number) * 0.01), path(AWAY));
+    }
+}
+
+/// Somebody who knows the password forges the address of a victim.
+#[test]
+fn a_path_that_never_answers_gets_at_most_three_times_what_came_from_it() {
+    for told in [true, false] {
+        let (mut core, mut sender, _) = call();
+        if told {
+            tell_credentials(&mut core);
+        }
+        let deliver = |core: &mut Core, message: &[u8], from: Id, now: f64| {
+            core.receive(&mut message.to_vec(), path(from), now);
+            let leaving = leaving(core, now).into_iter().filter(|(to, _)| *to == path(AWAY));
+            leaving.map(|(_, datagram)| datagram.len()).sum::<usize>()
+        };
+        let nomination = credentials(2).request(true);
+        let (mut received, mut sent) = (nomination.len(), 0);
+        sent += deliver(&mut core, &nomination, AWAY, 9.0);
+        for number in 0..1000 {
+            let now = 9.0 + f64::from(number) * 0.02;
+            if number % 100 == 50 {
+                let request = credentials(2).request(true);
+                received += request.len();
+                sent += deliver(&mut core, &request, AWAY, now);
+            }
+            let frame = sender.seal(VIDEO, 96 | 0x80, number as u16, &[VP8_KEY, &[7; 900]].concat());
+            let media = deliver(&mut core, &frame, 1, now);
+            // A client without credentials may be one that answers no checks.
+            sent += if told || now > 14.1 { media } else { 0 };
+            assert!(sent <= 3 * received, "{sent} bytes after {received}");
+        }
+        assert!(sent > received, "{sent} bytes after {received}");
+        let reasons: Vec<DropReason> = dropped(&core).iter().map(|(reason, _)| *reason).collect();
+        assert_eq!(reasons, [DropReason::UnprovenPath]);
+    }
+}
+
+/// Some clients answer no checks.  Their reports name the sender reports that they got.
+#[test]
+fn a_report_about_a_sender_report_shows_that_the_client_receives_on_its_path() {
+    for (guesses, shown) in [(0, true), (15, true), (16, false)] {
+        let (mut core, mut sender, mut receiver) = call();
+        core.remove_consumer(21);
+        let format = ConsumerFormat { report_interval: 5.0, ..format() };
+        core.add_consumer(2, 22, 11, &ConsumerSpec::new(&format, 7002), 1).unwrap();
+        sender.report(&mut core, SenderInfo { ssrc: AUDIO, ntp: 7 << 48, ..SenderInfo::default() }, 1.0);
+        request(&mut core, true, AWAY, 9.0);
+        core.receive(&mut sender.seal(AUDIO, 111, 1, &[7; 60]), path(1), 9.1);
+        let report = leaving(&mut core, 9.1).into_iter().find(|(_, one)| one[1] == 200).expect("a sender report");
+        let mut opened = report.1;
+        receiver.srtp.open_rtcp(&mut opened, |_| false).unwrap();
+        let name = u32::from_be_bytes(opened[10..14].try_into().unwrap());
+        for guess in (0..guesses).map(|number: u32| number + 1).chain([name]) {
+            let block = [&7002u32.to_be_bytes()[..], &[0; 12], &guess.to_be_bytes(), &[0; 4]].concat();
+            let mut report = [b"\x81\xc9\x00\x07".as_slice(), &1u32.to_be_bytes(), &block].concat();
+            receiver.srtp.seal_rtcp(&mut report).unwrap();
+            core.receive(&mut report, path(AWAY), 9.3);
+        }
+        let key = core.transports.key(2).unwrap();
+        assert_eq!(core.transports[key].paths.is_unproven(), !shown, "{guesses}");
+    }
 }
 
 #[test]

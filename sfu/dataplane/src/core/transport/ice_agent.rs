@@ -1,9 +1,11 @@
 //! An ICE-lite agent: it judges and answers the client's connectivity checks (RFC 8445 sections 2.5 and 7.3).
 
-use std::net::SocketAddr;
-
-use crate::core::transport::recent_requests::RecentRequests;
-use crate::core::wire::stun::{Binding, Credentials, role_conflict, success, unknown_attributes};
+use crate::core::transport::recent_requests::{Novelty, RecentRequests};
+use crate::core::wire::address::Path;
+use crate::core::wire::stun::{
+    Binding, Credentials, TransactionId, bare_check, is_authentic_answer_untrusted, role_conflict, success,
+    unknown_attributes,
+};
 
 /// The credentials of one transport.
 ///
@@ -15,6 +17,8 @@ pub struct IceAgent {
     replaced: Option<Credentials>,
     newest_used: bool,
     recent: RecentRequests,
+    /// The client's own credentials, for our checks; `None` if the client did not tell them.
+    client: Option<Credentials>,
 }
 
 /// The judgement about an authentic request.
@@ -26,8 +30,8 @@ pub struct Verdict {
     pub valid: bool,
     /// The client asks us to send to that address (RFC 8445 section 7.3.2).
     pub nominated: bool,
-    /// It came the first time.  A repeated request may come from an eavesdropper.
-    pub fresh: bool,
+    /// Whether it came before, perhaps from an eavesdropper.
+    pub novelty: Novelty,
     /// It was made with the newest credentials.
     pub newest: bool,
     /// The username fragment that is not valid any more.
@@ -37,7 +41,28 @@ pub struct Verdict {
 impl IceAgent {
     /// An agent with its first credentials.
     pub fn new(credentials: Credentials) -> Self {
-        Self { newest: credentials, replaced: None, newest_used: false, recent: RecentRequests::default() }
+        Self {
+            newest: credentials,
+            replaced: None,
+            newest_used: false,
+            recent: RecentRequests::default(),
+            client: None,
+        }
+    }
+
+    /// Make our checks with these credentials of the client from now on, or without any.
+    pub fn set_client_credentials(&mut self, client: Option<Credentials>) {
+        self.client = client;
+    }
+
+    /// A check of ours, with the client's credentials if we know them (RFC 8445 section 7.2.2).
+    pub fn check(&self, id: &TransactionId) -> Vec<u8> {
+        self.client.as_ref().map_or_else(|| bare_check(id), |client| client.check(id, self.newest.username_fragment()))
+    }
+
+    /// Whether an answer to a check may come from the client: without its credentials we cannot tell.
+    pub fn accepts_answer_untrusted(&self, datagram: &[u8]) -> bool {
+        self.client.as_ref().is_none_or(|client| is_authentic_answer_untrusted(datagram, client))
     }
 
     /// Replace the credentials.  Credentials that the client never used before the next restart are forgotten.
@@ -58,13 +83,17 @@ impl IceAgent {
         self.valid().map(Credentials::username_fragment)
     }
 
-    /// Judge a request that came from `remote`.  `None` if its sender does not know the password.
+    /// Judge a request that came on this path, one of the client's if `known`.  `None` if its sender does not know the
+    /// password.
     ///
     /// Such a sender must get no answer: its address may be forged.
-    pub fn judge(&mut self, request: &Binding<'_>, remote: SocketAddr) -> Option<Verdict> {
+    pub fn judge(&mut self, request: &Binding<'_>, path: Path, known: bool) -> Option<Verdict> {
         let uses_newest = self.authenticate(request)?.username_fragment() == self.newest.username_fragment();
         let retired = if uses_newest { self.replaced.take() } else { None };
         self.newest_used |= uses_newest;
+        if retired.is_some() {
+            self.recent = RecentRequests::default(); // requests with the old credentials are refused anyway
+        }
         let credentials = self.replaced.as_ref().filter(|_| !uses_newest).unwrap_or(&self.newest);
         let id = &request.transaction_id;
         let (answer, valid) = if !request.unknown_attributes.is_empty() {
@@ -72,12 +101,12 @@ impl IceAgent {
         } else if request.controlled {
             (role_conflict(id, credentials), false)
         } else {
-            (success(id, remote, credentials), true)
+            (success(id, path.remote, credentials), true)
         };
-        let fresh = self.recent.add(id);
+        let novelty = self.recent.add(id, path, known);
         let retired = retired.map(|credentials| credentials.username_fragment().into());
         let nominated = valid && request.use_candidate;
-        Some(Verdict { answer, valid, nominated, fresh, newest: uses_newest, retired })
+        Some(Verdict { answer, valid, nominated, novelty, newest: uses_newest, retired })
     }
 
     /// Whether the sender of a request or indication knows the password.
@@ -106,7 +135,7 @@ mod tests {
 
     fn judge(agent: &mut IceAgent, request: &[u8]) -> Option<Verdict> {
         let request = Binding::read_untrusted(request).unwrap();
-        agent.judge(&request, "192.0.2.7:40001".parse().unwrap())
+        agent.judge(&request, Path { remote: "192.0.2.7:40001".parse().unwrap(), local: 0 }, false)
     }
 
     fn fragments(agent: &IceAgent) -> Vec<String> {

@@ -3,7 +3,9 @@
 pub mod audio_redundancy;
 pub mod consent;
 pub mod ice_agent;
+pub mod known_path;
 pub mod media_budget;
+pub mod path_allowance;
 pub mod path_selection;
 pub mod recent_requests;
 pub mod token_bucket;

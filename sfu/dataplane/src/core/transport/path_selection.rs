@@ -10,8 +10,17 @@
 //!   receives is often silent for so long, so silence alone proves nothing.
 //! - The client nominated it, or it answered, and since an ICE restart no request came on the send path.
 //!
+//! If we know the client's credentials, our checks are *secure*, and only the client can answer them.  Then a path
+//! without an answer becomes the send path only if the send path has been silent for a second.
+//!
+//! The first path needs no check: its client gets no media before a handshake has shown that it receives there.  Each
+//! later one has an *allowance* until the client has shown that it receives there.  A client without secure checks may
+//! be one that answers none.  So its allowance begins to count some seconds after the move, and once a minute at most.
+//!
 //! Media alone never moves the send path, because media carries no sign of which path the client prefers.
 
+use crate::core::transport::known_path::KnownPath;
+use crate::core::transport::path_allowance::PathAllowance;
 use crate::core::wire::address::Path;
 use crate::core::wire::stun::TransactionId;
 
@@ -25,9 +34,11 @@ const ALIVE: f64 = 7.0;
 /// Checks of a silent send path, and the seconds from one to the next.
 const PROBES: u8 = 2;
 const PROBE_INTERVAL: f64 = 0.3;
-/// Seconds until a check may be repeated.  They double with each try, up to the last one below.
-const FIRST_WAIT: f64 = 0.1;
-const DOUBLINGS: u8 = 8;
+/// Seconds for which a client without secure checks gets everything on a path without an answer.  In that time its
+/// reports show that it receives there.
+const GRACE: f64 = 5.0;
+/// Seconds from one such grace to the next.
+const GRACE_INTERVAL: f64 = 60.0;
 
 /// A request for us to use a path, with the right integrity.
 #[derive(Clone, Copy, Debug)]
@@ -38,40 +49,8 @@ pub struct PathRequest {
     pub nominates: bool,
     /// It was made with the newest credentials.
     pub newest: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Check {
-    id: TransactionId,
-    sent_at: f64,
-    tries: u8,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct KnownPath {
-    path: Path,
-    /// When an authentic sign came on it last.  Media counts for the send path alone.
-    heard_at: f64,
-    /// A request with the newest credentials came on it.
-    current: bool,
-    /// The newest check of ours.
-    check: Option<Check>,
-    /// The client answered a check since the last restart.
-    answered: bool,
-}
-
-impl KnownPath {
-    /// Count a check that is sent at `now`, and give its identifier: the same one until it is answered.
-    fn note_check(&mut self, now: f64, new_id: impl FnOnce() -> TransactionId) -> TransactionId {
-        let check = self.check.get_or_insert_with(|| Check { id: new_id(), sent_at: now, tries: 0 });
-        (check.sent_at, check.tries) = (now, (check.tries + 1).min(DOUBLINGS));
-        check.id
-    }
-
-    fn may_check(&self, now: f64) -> bool {
-        let waited = |check: Check| now - check.sent_at >= FIRST_WAIT * f64::from(1u32 << check.tries);
-        !self.answered && self.check.is_none_or(waited)
-    }
+    /// Its size in bytes.
+    pub size: usize,
 }
 
 /// An attempt to find out whether the send path is dead, since the client uses another one.
@@ -99,6 +78,15 @@ pub struct PathSelection {
     send_path: Option<Path>,
     /// When an authentic sign came on the send path last.
     send_heard_at: f64,
+    /// How much may be sent on the send path; `None` if the client has shown that it receives there.
+    allowance: Option<PathAllowance>,
+    /// Only the client can answer our checks.
+    secure: bool,
+    /// There was a send path before.
+    began: bool,
+    /// Until when the allowance does not count, and when such a time may begin again.
+    lenient_until: f64,
+    next_grace_at: f64,
     /// The path that the client nominated last, until it is the send path.
     nominee: Option<Path>,
     trial: Option<Trial>,
@@ -128,7 +116,30 @@ impl PathSelection {
         self.known.iter().map(|known| known.path)
     }
 
-    /// Media or another authentic sign came on this path.
+    /// Our checks have the client's credentials from now on, or have none.  Those before are void.
+    pub fn use_secure_checks(&mut self, secure: bool) {
+        self.secure = secure;
+        self.known.iter_mut().for_each(|known| known.check = None);
+    }
+
+    /// Media of `size` bytes came on this path.
+    #[inline]
+    pub fn on_media(&mut self, path: Path, size: usize, now: f64) {
+        if self.send_path == Some(path) {
+            self.send_heard_at = now;
+            if let Some(allowance) = &mut self.allowance {
+                allowance.on_received(size);
+            }
+        }
+    }
+
+    /// Another datagram came on this path.
+    pub fn on_received(&mut self, path: Path, size: usize) {
+        let allowance = self.allowance.as_mut().filter(|_| self.send_path == Some(path));
+        allowance.into_iter().for_each(|allowance| allowance.on_received(size));
+    }
+
+    /// Another authentic sign came on this path.
     #[inline]
     pub fn on_sign(&mut self, path: Path, now: f64) {
         if self.send_path == Some(path) {
@@ -138,9 +149,12 @@ impl PathSelection {
 
     /// An authentic request came that is no repetition.  Gives the path that had to go, if there are too many.
     pub fn on_request(&mut self, request: PathRequest, now: f64) -> Option<Path> {
-        let PathRequest { path, nominates, newest } = request;
-        let answered = self.learn(path, newest, now);
+        let PathRequest { path, nominates, newest, size } = request;
+        let answered = self.learn(path, newest, size, now);
         if self.send_path.is_none() {
+            if !std::mem::replace(&mut self.began, true) {
+                self.prove(path);
+            }
             self.select(path);
         } else if self.send_path == Some(path) {
             self.trial = None;
@@ -148,7 +162,7 @@ impl PathSelection {
         } else if newest && nominates {
             self.nominee = Some(path);
             let silent = now - self.send_heard_at >= SILENT_AFTER;
-            if answered || silent || self.send_path_is_outdated() {
+            if answered || silent || (self.send_path_is_outdated() && !self.secure) {
                 self.select(path);
             }
         } else if newest && self.trial.is_none() {
@@ -158,11 +172,13 @@ impl PathSelection {
     }
 
     /// Note a sign on this path, as the newest one.  Gives whether the client has answered a check there.
-    fn learn(&mut self, path: Path, newest: bool, now: f64) -> bool {
+    fn learn(&mut self, path: Path, newest: bool, size: usize, now: f64) -> bool {
         let place = self.known.iter().position(|known| known.path == path);
         let known = place.map(|place| self.known.remove(place));
-        let known = known.unwrap_or(KnownPath { path, heard_at: now, current: false, check: None, answered: false });
+        let mut known = known.unwrap_or_else(|| KnownPath::new(path, now));
+        known.allowance.iter_mut().for_each(|allowance| allowance.on_received(size));
         self.known.push(KnownPath { heard_at: now, current: known.current || newest, ..known });
+        self.on_received(path, size);
         self.on_sign(path, now);
         known.answered
     }
@@ -184,7 +200,8 @@ impl PathSelection {
         now: f64,
         new_id: impl FnOnce() -> TransactionId,
     ) -> Option<TransactionId> {
-        let candidate = self.known.iter_mut().find(|known| known.path == path && Some(path) != self.send_path)?;
+        let wanted = Some(path) != self.send_path || self.allowance.is_some();
+        let candidate = self.known.iter_mut().find(|known| known.path == path && wanted)?;
         (candidate.current && candidate.may_check(now)).then(|| candidate.note_check(now, new_id))
     }
 
@@ -192,13 +209,62 @@ impl PathSelection {
     pub fn on_answer(&mut self, path: Path, id: &TransactionId, now: f64) -> bool {
         let known = self.known.iter_mut().find(|known| known.path == path);
         let Some(known) = known.filter(|known| known.check.is_some_and(|check| check.id == *id)) else { return false };
-        (known.answered, known.heard_at) = (true, now);
-        self.on_sign(path, now);
+        (known.answered, known.heard_at, known.allowance) = (true, now, None);
         let nominated = self.nominee == Some(path);
-        if Some(path) != self.send_path && (nominated || (self.nominee.is_none() && self.send_path_is_outdated())) {
+        if Some(path) == self.send_path {
+            self.allowance = None;
+            self.on_sign(path, now);
+        } else if nominated || (self.nominee.is_none() && self.send_path_is_outdated()) {
             self.select(path);
         }
         true
+    }
+
+    /// A batch leaves on the send path at `now`.  Gives how much may leave; `None` for everything.
+    #[inline]
+    pub fn on_batch(&mut self, now: f64) -> Option<&mut PathAllowance> {
+        if self.allowance.is_none() { None } else { self.limit_batch(now) }
+    }
+
+    #[cold]
+    fn limit_batch(&mut self, now: f64) -> Option<&mut PathAllowance> {
+        let allowance = self.allowance.as_mut()?;
+        if allowance.on_batch(now) && !self.secure && now >= self.next_grace_at {
+            (self.lenient_until, self.next_grace_at) = (now + GRACE, now + GRACE_INTERVAL);
+        }
+        (now >= self.lenient_until).then_some(allowance)
+    }
+
+    /// Whether a datagram of this size may be sent on this path.  If so, it is counted.
+    ///
+    /// Only the send path can be sent more than the answers to its requests.
+    pub fn may_send(&mut self, path: Path, size: usize, now: f64) -> bool {
+        let allowance = self.allowance.as_mut().filter(|_| self.send_path == Some(path) && now >= self.lenient_until);
+        allowance.is_none_or(|allowance| allowance.take(size))
+    }
+
+    /// The client reports on a sender report that left at `sent_at`, or never.  If that shows that the client receives on
+    /// the send path, note it.
+    pub fn on_report(&mut self, sent_at: Option<f64>) {
+        if self.allowance.as_mut().is_some_and(|allowance| allowance.is_shown_by(sent_at)) {
+            self.send_path.into_iter().for_each(|path| self.prove(path));
+        }
+    }
+
+    /// Whether the client has not shown yet that it receives on the send path.
+    pub fn is_unproven(&self) -> bool {
+        self.allowance.is_some()
+    }
+
+    /// Since when packets on the send path are held back because the client has not shown that it receives there.
+    pub fn starved_since(&self) -> Option<f64> {
+        self.allowance.and_then(|allowance| allowance.refused_since())
+    }
+
+    /// The client has shown that it receives on this path.
+    fn prove(&mut self, path: Path) {
+        self.known.iter_mut().filter(|known| known.path == path).for_each(|known| known.allowance = None);
+        self.allowance = self.allowance.filter(|_| self.send_path != Some(path));
     }
 
     /// Whether the client restarted ICE, and has not used the send path since then.
@@ -223,7 +289,14 @@ impl PathSelection {
     /// When [`Self::pass_time`] has something to do.
     pub fn due(&self) -> Option<f64> {
         let nominated = self.nominee.map(|_| self.send_heard_at + SILENT_AFTER);
-        nominated.into_iter().chain(self.trial.map(Trial::due)).min_by(f64::total_cmp)
+        let again = self.awaited().and_then(KnownPath::repeat_at);
+        nominated.into_iter().chain(self.trial.map(Trial::due)).chain(again).min_by(f64::total_cmp)
+    }
+
+    /// The path whose client must answer a secure check before it gets everything there.
+    fn awaited(&self) -> Option<&KnownPath> {
+        let path = self.nominee.or(self.send_path.filter(|_| self.is_unproven())).filter(|_| self.secure);
+        self.known.iter().find(|known| Some(known.path) == path)
     }
 
     /// Move the send path if it has been silent for long enough.  Gives a check and its path, if the send path must
@@ -232,6 +305,11 @@ impl PathSelection {
         if let Some(nominee) = self.nominee.filter(|_| now >= self.send_heard_at + SILENT_AFTER) {
             self.select(nominee);
             return None;
+        }
+        if let Some(path) = self.awaited().filter(|one| one.repeat_at().is_some_and(|at| now >= at)).map(|one| one.path)
+        {
+            let awaited = self.known.iter_mut().find(|known| known.path == path);
+            return awaited.map(|known| (path, known.note_check(now, new_id)));
         }
         let trial = self.trial.filter(|trial| now >= trial.due())?;
         if self.send_heard_at > trial.since {
@@ -262,14 +340,15 @@ impl PathSelection {
     /// Send on this path from now on.
     fn select(&mut self, path: Path) {
         let before = self.send_path.replace(path);
+        self.allowance.iter_mut().for_each(PathAllowance::on_left);
         for known in &mut self.known {
             if Some(known.path) == before {
-                known.heard_at = self.send_heard_at;
+                (known.heard_at, known.allowance) = (self.send_heard_at, self.allowance);
             }
         }
         for known in &self.known {
             if known.path == path {
-                self.send_heard_at = known.heard_at;
+                (self.send_heard_at, self.allowance) = (known.heard_at, known.allowance);
             }
         }
         (self.nominee, self.trial) = (None, None);

@@ -27,7 +27,7 @@ impl Client {
     }
 
     fn request(&mut self, number: u64, nominates: bool, now: f64) {
-        self.ask(PathRequest { path: path(number), nominates, newest: true }, now);
+        self.ask(PathRequest { path: path(number), nominates, newest: true, size: 100 }, now);
     }
 
     fn ask(&mut self, request: PathRequest, now: f64) {
@@ -87,6 +87,109 @@ fn the_first_path_is_taken_at_once_and_not_checked() {
     let client = Client::on(UDP);
     assert!(client.sends_on(UDP));
     assert_eq!((client.checked(), client.paths.due()), (vec![], None));
+}
+
+/// Whether so many bytes may leave on the send path at `now`, in a batch.
+fn fits(client: &mut Client, size: usize, now: f64) -> bool {
+    client.paths.on_batch(now).is_none_or(|allowance| allowance.take(size))
+}
+
+#[test]
+fn the_first_path_gets_everything() {
+    let mut client = Client::on(UDP);
+    assert!(fits(&mut client, 1 << 20, 0.0) && client.paths.may_send(path(UDP), 1 << 20, 0.0));
+}
+
+#[test]
+fn a_later_path_gets_three_times_what_came_from_it_until_it_answers() {
+    let mut client = Client::on(UDP);
+    client.paths.use_secure_checks(true);
+    client.request(TCP, true, 9.0);
+    assert!(client.sends_on(TCP), "UDP was silent for long");
+    assert_eq!([250, 51, 50, 1].map(|size| fits(&mut client, size, 9.0)), [true, false, true, false]);
+    client.paths.on_media(path(TCP), 20, 9.1);
+    client.paths.on_received(path(TCP), 5);
+    client.paths.on_received(path(UDP), 500);
+    assert_eq!([76, 75].map(|size| client.paths.may_send(path(TCP), size, 9.1)), [false, true]);
+    assert!(client.paths.may_send(path(UDP), 1000, 9.1), "an answer there is as large as its request");
+    assert_eq!(client.paths.starved_since(), Some(9.0));
+    client.answer(TCP, 9.2);
+    assert!(fits(&mut client, 1 << 20, 9.2));
+    assert_eq!(client.paths.starved_since(), None);
+    client.request(UDP, true, 30.0);
+    assert!(client.sends_on(UDP) && fits(&mut client, 1 << 20, 30.0), "it is proven for good");
+}
+
+#[test]
+fn a_path_keeps_its_allowance_when_the_client_goes_and_comes_back() {
+    let mut client = Client::on(UDP);
+    client.paths.use_secure_checks(true);
+    client.request(TCP, true, 9.0);
+    assert!(fits(&mut client, 300, 9.0));
+    client.request(UDP, true, 18.0);
+    client.request(TCP, true, 27.0);
+    assert!(client.sends_on(TCP) && fits(&mut client, 300, 27.0) && !fits(&mut client, 1, 27.0));
+}
+
+#[test]
+fn a_path_after_the_loss_of_all_others_is_not_the_first_one() {
+    let mut client = Client::on(UDP);
+    client.paths.use_secure_checks(true);
+    client.paths.forget(path(UDP));
+    client.request(TCP, true, 9.0);
+    assert_eq!(client.checked(), [path(TCP)]);
+    assert!(client.sends_on(TCP) && fits(&mut client, 300, 9.0) && !fits(&mut client, 1, 9.0));
+}
+
+#[test]
+fn without_secure_checks_a_path_gets_everything_for_some_seconds_once_a_minute() {
+    let mut client = Client::on(UDP);
+    client.request(TCP, true, 9.0);
+    assert!(fits(&mut client, 1 << 20, 9.0) && fits(&mut client, 1 << 20, 13.9));
+    assert!(fits(&mut client, 300, 14.0) && !fits(&mut client, 1, 14.0));
+    client.request(NAT, true, 20.0);
+    assert!(client.sends_on(NAT) && !fits(&mut client, 301, 20.0), "the next one comes after a minute");
+    client.request(4, true, 70.0);
+    assert!(client.sends_on(4) && fits(&mut client, 1 << 20, 70.0));
+}
+
+#[test]
+fn with_secure_checks_a_restart_moves_with_the_answer_and_no_sooner() {
+    let mut client = Client::on(UDP);
+    client.paths.restart();
+    client.paths.use_secure_checks(true);
+    client.paths.on_sign(path(UDP), 1.0);
+    client.request(NAT, true, 1.0);
+    assert!(client.sends_on(UDP) && fits(&mut client, 1 << 20, 1.0));
+    client.answer(NAT, 1.05);
+    assert!(client.sends_on(NAT) && fits(&mut client, 1 << 20, 1.05));
+}
+
+#[test]
+fn a_secure_check_that_is_lost_is_sent_again_without_another_request() {
+    let mut client = Client::on(UDP);
+    client.paths.use_secure_checks(true);
+    client.paths.on_sign(path(UDP), 0.9);
+    client.request(TCP, true, 1.0);
+    client.until(99.0, &[], 0.0);
+    assert!(client.sends_on(TCP), "UDP fell silent");
+    let (_, first) = client.checks[0];
+    assert_eq!(client.checks, [(path(TCP), first); 5]);
+    client.answer(TCP, 99.0);
+    assert!(fits(&mut client, 1 << 20, 99.0));
+    assert_eq!(client.paths.due(), None);
+}
+
+#[test]
+fn answers_to_checks_before_the_credentials_were_known_prove_nothing() {
+    let mut client = Client::on(UDP);
+    client.request(TCP, true, 0.1);
+    client.paths.use_secure_checks(true);
+    let (_, id) = client.checks[0];
+    assert!(!client.paths.on_answer(path(TCP), &id, 0.2));
+    client.request(TCP, true, 0.3);
+    client.answer(TCP, 0.4);
+    assert!(client.sends_on(TCP));
 }
 
 #[test]
@@ -325,7 +428,7 @@ fn a_restart_on_the_same_path_moves_nothing() {
 #[test]
 fn a_request_with_old_credentials_moves_nothing() {
     let mut client = Client::on(UDP);
-    client.ask(PathRequest { path: path(TCP), nominates: true, newest: false }, 20.0);
+    client.ask(PathRequest { path: path(TCP), nominates: true, newest: false, size: 100 }, 20.0);
     client.until(99.0, &[], 0.0);
     assert!(client.sends_on(UDP));
     assert_eq!((client.checked(), client.paths.all().count()), (vec![], 2));
@@ -350,7 +453,7 @@ fn the_newest_paths_are_kept_and_the_one_in_use() {
     let mut client = Client::on(100);
     let forgotten: Vec<Path> = (0..20)
         .filter_map(|number| {
-            let request = PathRequest { path: path(number), nominates: false, newest: true };
+            let request = PathRequest { path: path(number), nominates: false, newest: true, size: 100 };
             client.paths.on_request(request, 1.0)
         })
         .collect();

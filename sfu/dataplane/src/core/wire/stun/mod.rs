@@ -11,7 +11,7 @@ mod response;
 mod tests;
 
 pub use binding::Binding;
-pub use check::{CheckIds, check};
+pub use check::{CheckIds, bare_check, is_authentic_answer_untrusted};
 pub use credentials::Credentials;
 pub use header::{BadMessage, MessageType, TransactionId, message_type_untrusted, transaction_id_untrusted};
 pub use response::{role_conflict, success, unknown_attributes};
