@@ -27,7 +27,7 @@ from protocol.codec import decode_from_gateway
 from protocol.declarations import Event, OkData, RequestData
 from protocol.errors import RequestError
 from protocol.event_buffer import ConnectionClosed, EventBuffer, EventsLost, StateLost
-from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
+from protocol.media import DtlsParameters, IceCredentials, RtpCapabilities, RtpParameters
 from protocol.moderation import (
     EndChannel,
     LimitMembers,
@@ -58,6 +58,7 @@ from protocol.requests import (
     RestartIce,
     Resume,
     SendMessage,
+    SetIceParameters,
     SetLayers,
     SetPriority,
     TransportCreated,
@@ -135,13 +136,19 @@ class Client:
         """Create a transport in one direction."""
         return await self.request(CreateTransport(direction, rtp_capabilities))
 
-    async def connect_transport(self, transport_id: str, dtls_parameters: DtlsParameters) -> None:
-        """Set the client's DTLS parameters. Returns before the handshake."""
-        await self.request(ConnectTransport(transport_id, dtls_parameters))
+    async def connect_transport(
+        self, transport_id: str, dtls_parameters: DtlsParameters, *, ice_parameters: IceCredentials | None = None
+    ) -> None:
+        """Set the client's DTLS parameters, and its own ICE credentials. Returns before the handshake."""
+        await self.request(ConnectTransport(transport_id, dtls_parameters, ice_parameters))
 
-    async def restart_ice(self, transport_id: str) -> IceRestarted:
-        """Get new ICE credentials for a transport."""
-        return await self.request(RestartIce(transport_id))
+    async def restart_ice(self, transport_id: str, *, ice_parameters: IceCredentials | None = None) -> IceRestarted:
+        """Get new ICE credentials for a transport. ``ice_parameters`` are the client's own new ones."""
+        return await self.request(RestartIce(transport_id, ice_parameters))
+
+    async def set_ice_parameters(self, transport_id: str, ice_parameters: IceCredentials) -> None:
+        """Set the client's own ICE credentials, if its stack makes them only after the answer to ``restart_ice``."""
+        await self.request(SetIceParameters(transport_id, ice_parameters))
 
     async def produce(
         self,

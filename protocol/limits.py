@@ -46,6 +46,9 @@ MAX_RTCP_FEEDBACK: Final = 32
 MAX_CODEC_PARAMETERS: Final = 64
 MAX_CODEC_PARAMETER_CHARACTERS: Final = 1024
 MAX_FINGERPRINTS: Final = 16
+MIN_UFRAG_CHARACTERS: Final = 4
+MIN_ICE_PASSWORD_CHARACTERS: Final = 22
+MAX_ICE_CHARACTERS: Final = 256
 MAX_SHORT_TEXT_CHARACTERS: Final = 256
 
 # ``voice_state`` carries the whole list of a channel with up to this many members.

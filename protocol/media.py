@@ -194,6 +194,26 @@ class IceParameters:
 
 
 @frozen
+class IceCredentials:
+    """A client's own ICE credentials (RFC 8445 section 5.3)."""
+
+    username_fragment: Annotated[
+        str,
+        Pattern(
+            f"[A-Za-z0-9+/]{{{limits.MIN_UFRAG_CHARACTERS},{limits.MAX_ICE_CHARACTERS}}}",
+            "must be 4 to 256 letters, digits, + or /",
+        ),
+    ]
+    password: Annotated[
+        str,
+        Pattern(
+            f"[A-Za-z0-9+/]{{{limits.MIN_ICE_PASSWORD_CHARACTERS},{limits.MAX_ICE_CHARACTERS}}}",
+            "must be 22 to 256 letters, digits, + or /",
+        ),
+    ] = field(repr=False)
+
+
+@frozen
 class IceCandidate:
     """An ICE candidate (RFC 8445 section 5.1). ``ip`` repeats ``address`` for clients older than the rename."""
 
@@ -255,6 +275,7 @@ MEDIA_CLASSES: tuple[type, ...] = (
     RtcpParameters,
     RtpParameters,
     IceParameters,
+    IceCredentials,
     IceCandidate,
     DtlsFingerprint,
     DtlsParameters,

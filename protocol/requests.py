@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from protocol.declarations import REQUEST_TYPES, OkData, RequestData, request
 from protocol.events import VoiceState
-from protocol.media import DtlsParameters, IceCandidate, IceParameters, RtpCapabilities, RtpParameters
+from protocol.media import DtlsParameters, IceCandidate, IceCredentials, IceParameters, RtpCapabilities, RtpParameters
 from protocol.responses import Done
 from protocol.stats import Stats, TransportStatsState
 from protocol.vocabulary import (
@@ -167,10 +167,14 @@ class CreateTransport(RequestData[TransportCreated]):
 @request("connect_transport")
 @frozen
 class ConnectTransport(RequestData[Done]):
-    """Set the client's DTLS parameters. The answer precedes the handshake."""
+    """Set the client's DTLS parameters. The answer precedes the handshake.
+
+    With ``ice_parameters``, the client's own credentials, the gateway's checks of other paths are full ICE checks.
+    """
 
     transport_id: ObjectId
     dtls_parameters: DtlsParameters
+    ice_parameters: IceCredentials | None = None
 
 
 @frozen
@@ -183,9 +187,22 @@ class IceRestarted(OkData):
 @request("restart_ice")
 @frozen
 class RestartIce(RequestData[IceRestarted]):
-    """Change a transport's ICE credentials (RFC 8445 section 2.4)."""
+    """Change a transport's ICE credentials (RFC 8445 section 2.4).
+
+    ``ice_parameters`` are the client's new ones, if it knows them already.
+    """
 
     transport_id: ObjectId
+    ice_parameters: IceCredentials | None = None
+
+
+@request("set_ice_parameters")
+@frozen
+class SetIceParameters(RequestData[Done]):
+    """Set the client's own ICE credentials, which it made after the answer to ``restart_ice``."""
+
+    transport_id: ObjectId
+    ice_parameters: IceCredentials
 
 
 @frozen

@@ -18,9 +18,10 @@ HEADER = """\
 import type { types } from 'mediasoup-client';
 """
 
-# mediasoup-client has its own types for these, under the same names.
+# mediasoup-client has its own types for the other media objects, under the same names.
+_OUR_OWN = {media.RtpRtxParameters, media.IceCredentials}
 IMPORTED: dict[Any, str] = {
-    **{cls: cls.__name__ for cls in media.MEDIA_CLASSES if cls is not media.RtpRtxParameters},
+    **{cls: cls.__name__ for cls in media.MEDIA_CLASSES if cls not in _OUR_OWN},
     vocabulary.MediaKind: "MediaKind",
 }
 # `RTCPeerConnection` takes these.

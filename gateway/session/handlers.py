@@ -52,6 +52,7 @@ from protocol.requests import (
     Resume,
     ResumeSession,
     SendMessage,
+    SetIceParameters,
     SetLayers,
     SetPriority,
     TransportCreated,
@@ -126,6 +127,7 @@ def connect_transport(session: Session, data: ConnectTransport) -> Done:
     parameters = convert(data.dtls_parameters, sfu.parameters.DtlsParameters)
     with request_errors("dtlsParameters"):
         session.peer.connect_transport(data.transport_id, parameters)
+    _check_paths(session, data.transport_id, data.ice_parameters)
     return Done()
 
 
@@ -133,7 +135,23 @@ def connect_transport(session: Session, data: ConnectTransport) -> Done:
 def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
     session.require_own("transports", data.transport_id)
     with request_errors():
-        return IceRestarted(convert(session.peer.restart_ice(data.transport_id), protocol.media.IceParameters))
+        restarted = session.peer.restart_ice(data.transport_id)
+    _check_paths(session, data.transport_id, data.ice_parameters)
+    return IceRestarted(convert(restarted, protocol.media.IceParameters))
+
+
+@handler(needs=None)
+def set_ice_parameters(session: Session, data: SetIceParameters) -> Done:
+    session.require_own("transports", data.transport_id)
+    _check_paths(session, data.transport_id, data.ice_parameters)
+    return Done()
+
+
+def _check_paths(session: Session, transport_id: str, given: protocol.media.IceCredentials | None) -> None:
+    """Let only the client answer checks of its paths, if it told its own ICE credentials."""
+    credentials = None if given is None else convert(given, sfu.parameters.IceCredentials)
+    with request_errors():
+        session.peer.transport(transport_id).check_paths_with(credentials)
 
 
 # Producers and consumers.

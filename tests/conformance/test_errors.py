@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from gateway.session import handlers
 from protocol.requests import Ping
 from tests.conformance.whole_gateway import closing, open_gate
-from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
+from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, ICE_CREDENTIALS, NOTHING_IN_COMMON, opus
 from tests.session.memory_gateway import Frame, RawClient, microphone, receive_transport, send_transport
 
 
@@ -32,6 +32,7 @@ async def test_a_request_of_an_unknown_type_is_refused(autojump_clock: MockClock
         ("create_transport", {"direction": "send"}),
         ("connect_transport", {"transportId": "t", "dtlsParameters": DTLS_PARAMETERS}),
         ("restart_ice", {"transportId": "t"}),
+        ("set_ice_parameters", {"transportId": "t", "iceParameters": ICE_CREDENTIALS}),
         ("produce", {"transportId": "t", "kind": "audio", "rtpParameters": opus(), "source": "other"}),
         ("consume", {"transportId": "t", "producerId": "p", "rtpCapabilities": CAPABILITIES}),
         ("pause", {"producerId": "p"}),

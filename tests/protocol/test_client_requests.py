@@ -21,7 +21,14 @@ from protocol import (
     encode,
 )
 from protocol.client import Client, ConnectionClosed
-from protocol.media import DtlsFingerprint, DtlsParameters, RtpCapabilities, RtpCodecParameters, RtpParameters
+from protocol.media import (
+    DtlsFingerprint,
+    DtlsParameters,
+    IceCredentials,
+    RtpCapabilities,
+    RtpCodecParameters,
+    RtpParameters,
+)
 from protocol.vocabulary import Position
 from tests.protocol.examples import example
 from tests.protocol.scripted_server import (
@@ -35,6 +42,7 @@ from tests.protocol.scripted_server import (
     until_gone,
 )
 
+ICE = IceCredentials("Anna", "a+password/of22letters0")
 DTLS = DtlsParameters((DtlsFingerprint("sha-256", ":".join(["ab"] * 32)),))
 RTP = RtpParameters((RtpCodecParameters("audio/opus", 111, 48000, 2),))
 
@@ -46,6 +54,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "create_transport": lambda client: client.create_transport("receive", rtp_capabilities=RtpCapabilities()),
     "connect_transport": lambda client: client.connect_transport("t", DTLS),
     "restart_ice": lambda client: client.restart_ice("t"),
+    "set_ice_parameters": lambda client: client.set_ice_parameters("t", ICE),
     "produce": lambda client: client.produce("t", "audio", RTP, "microphone", paused=True),
     "consume": lambda client: client.consume("t", "p", rtp_capabilities=RtpCapabilities(), paused=False),
     "pause": lambda client: client.pause(producer_id="p"),

@@ -389,6 +389,32 @@ def test_dtls_parameters_are_checked(dtls: Any, path: str) -> None:
     assert invalid_path("connect_transport", data) == f"data.dtlsParameters.{path}"
 
 
+@pytest.mark.parametrize(("fragment", "password"), [("Ab+/", "p" * 22), ("f" * 256, "9" * 256)])
+def test_ice_credentials_of_a_client_are_taken(fragment: str, password: str) -> None:
+    ice = {"usernameFragment": fragment, "password": password, "iceLite": False}
+    for kind, more in [("connect_transport", {"dtlsParameters": {"fingerprints": [FINGERPRINT]}}), ("restart_ice", {})]:
+        assert decode_request(frame(kind, {"transportId": "t", "iceParameters": ice, **more}))
+    assert decode_request(frame("set_ice_parameters", {"transportId": "t", "iceParameters": ice}))
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"usernameFragment": "abc"}, "usernameFragment"),
+        ({"usernameFragment": "a" * 257}, "usernameFragment"),
+        ({"usernameFragment": "a:bcd"}, "usernameFragment"),
+        ({"usernameFragment": None}, "usernameFragment"),
+        ({"password": "p" * 21}, "password"),
+        ({"password": "p" * 257}, "password"),
+        ({"password": "p" * 22 + "\n"}, "password"),
+        ({"password": "ü" * 22}, "password"),
+    ],
+)
+def test_ice_credentials_are_ice_chars_of_the_lengths_of_rfc_8445(change: Any, path: str) -> None:
+    ice = {"usernameFragment": "abcd", "password": "p" * 22, **change}
+    assert invalid_path("restart_ice", {"transportId": "t", "iceParameters": ice}) == f"data.iceParameters.{path}"
+
+
 def test_a_frame_of_256_kib_is_read_and_one_byte_more_is_not() -> None:
     raw = frame("ping", {})
     assert decode_request(raw + " " * (limits.MAX_REQUEST_BYTES - len(raw)))

@@ -20,6 +20,7 @@ NOTHING_IN_COMMON: dict[str, Any] = {
     "codecs": [{"kind": "audio", "mimeType": "audio/PCMU", "preferredPayloadType": 0, "clockRate": 8000}]
 }
 FINGERPRINT = {"algorithm": "sha-256", "value": ":".join(["AB"] * 32)}
+ICE_CREDENTIALS = {"usernameFragment": "Anna", "password": "a+password/of22letters0"}
 DTLS_PARAMETERS = {"role": "client", "fingerprints": [FINGERPRINT]}
 
 

@@ -15,7 +15,7 @@ from gateway.session.handlers import HANDLERS, NEEDS
 from protocol import REQUESTS, Join, Leave, ResumeSession
 from protocol.requests import CreateTransport, Produce, Watch
 from tests.identity.made_up_keys import OTHER_SECRET, SECRET, sign, write_key
-from tests.session.example_media import CAPABILITIES, opus, vp8
+from tests.session.example_media import CAPABILITIES, ICE_CREDENTIALS, opus, vp8
 from tests.session.memory_gateway import (
     TODAY,
     RawClient,
@@ -256,6 +256,7 @@ async def test_a_token_that_expires_ends_no_call_and_its_next_privileged_request
             ("ping", {}),
             ("stats", {}),
             ("restart_ice", {"transportId": sending}),
+            ("set_ice_parameters", {"transportId": sending, "iceParameters": ICE_CREDENTIALS}),
             ("pause", {"producerId": voice}),
             ("resume", {"producerId": voice}),
             ("set_layers", {"consumerId": seen, "spatial": 0, "temporal": 0}),

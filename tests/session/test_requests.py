@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from gateway.session.handlers import HANDLERS, handler
 from gateway.session.session import Session
 from protocol import REQUESTS, Delivered, Join, Leave, Ping, ResumeSession
-from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
+from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, ICE_CREDENTIALS, NOTHING_IN_COMMON, opus
 from tests.session.memory_gateway import RawClient, camera, microphone, open_rig, receive_transport, send_transport
 
 NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
@@ -18,6 +18,7 @@ NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
     ("create_transport", {"direction": "send"}),
     ("connect_transport", {"transportId": "t", "dtlsParameters": DTLS_PARAMETERS}),
     ("restart_ice", {"transportId": "t"}),
+    ("set_ice_parameters", {"transportId": "t", "iceParameters": ICE_CREDENTIALS}),
     ("produce", {"transportId": "t", "kind": "audio", "rtpParameters": opus(), "source": "microphone"}),
     ("consume", {"transportId": "t", "producerId": "p", "rtpCapabilities": CAPABILITIES}),
     ("pause", {"producerId": "p"}),
@@ -242,6 +243,8 @@ async def test_another_members_object_is_forbidden(autojump_clock: MockClock) ->
             assert await ben.error(kind, consumerId=heard) == "forbidden"
         assert await ben.error("close", transportId=sending) == "forbidden"
         assert await ben.error("restart_ice", transportId=sending) == "forbidden"
+        given = {"transportId": sending, "iceParameters": ICE_CREDENTIALS}
+        assert await ben.error("set_ice_parameters", **given) == "forbidden"
         assert await ben.error("connect_transport", transportId=sending, dtlsParameters=DTLS_PARAMETERS) == "forbidden"
         assert await ben.error("set_layers", consumerId=heard, spatial=0, temporal=0) == "forbidden"
         assert await ben.error("set_priority", consumerId=heard, priority=2) == "forbidden"

@@ -141,11 +141,19 @@ export type CreateTransport = {
 export type ConnectTransport = {
   transportId: string;
   dtlsParameters: DtlsParameters;
+  iceParameters?: IceCredentials;
 };
 
 /** Change a transport's ICE credentials (RFC 8445 section 2.4). */
 export type RestartIce = {
   transportId: string;
+  iceParameters?: IceCredentials;
+};
+
+/** Set the client's own ICE credentials, which it made after the answer to `restart_ice`. */
+export type SetIceParameters = {
+  transportId: string;
+  iceParameters: IceCredentials;
 };
 
 /** Start to send a stream over the sending transport. */
@@ -257,6 +265,12 @@ export type EndChannel = Record<string, never>;
 /** Go on with the grants of a newer token of the same user for the same channel. */
 export type RenewToken = {
   token: string;
+};
+
+/** A client's own ICE credentials (RFC 8445 section 5.3). */
+export type IceCredentials = {
+  usernameFragment: string;
+  password: string;
 };
 
 /** A transport of a session, as of the answer that has it. */
@@ -507,6 +521,7 @@ export type RequestMap = {
   create_transport: { data: CreateTransport; ok: TransportCreated };
   connect_transport: { data: ConnectTransport; ok: Done };
   restart_ice: { data: RestartIce; ok: IceRestarted };
+  set_ice_parameters: { data: SetIceParameters; ok: Done };
   produce: { data: Produce; ok: Produced };
   consume: { data: Consume; ok: Consumed };
   pause: { data: Pause; ok: Done };
@@ -589,6 +604,9 @@ export const LIMITS = {
   maxCodecParameters: 64,
   maxCodecParameterCharacters: 1024,
   maxFingerprints: 16,
+  minUfragCharacters: 4,
+  minIcePasswordCharacters: 22,
+  maxIceCharacters: 256,
   maxShortTextCharacters: 256,
   maxListedParticipants: 100,
   listedBacklog: 65536,
