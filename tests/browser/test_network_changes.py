@@ -1,5 +1,6 @@
 """A call survives a change of the network: the page resumes its session, and nobody sees the person leave."""
 
+import json
 import os
 import signal
 import time
@@ -101,6 +102,32 @@ def test_a_connection_that_passes_nothing_any_more_costs_nothing(
     # Only the microphone's state changed and changed back: the same people, producers and times of joining.
     assert state_of(ben)["participants"] == participants
     nobody_left(ada, ben)
+
+
+def test_the_page_tells_the_gateway_its_own_ice_credentials_at_first_and_after_each_restart(
+    gateway: GatewayProcess, relay: Relay, invite: Invite
+) -> None:
+    ada, ben = through(relay, invite("Ada")), invite("Ben")
+    asked: list[Any] = []
+    ada.page.on("websocket", lambda opened: opened.on("framesent", lambda frame: asked.append(json.loads(frame))))
+    talk(ada, ben, "credentials")
+    first = {one["data"]["transportId"]: one["data"]["iceParameters"] for one in _of("connect_transport", asked)}
+    assert len(first) == 2
+    ada.page.evaluate("window.dispatchEvent(new Event('offline')); window.dispatchEvent(new Event('online'))")
+    later = _of(
+        "set_ice_parameters", poll_until(lambda: asked, lambda asked: len(_of("set_ice_parameters", asked)) > 1, 10)
+    )
+    assert len(_of("restart_ice", asked)) == len(later)
+    for each in later:
+        given = each["data"]["iceParameters"]
+        assert given.keys() == {"usernameFragment", "password"}
+        assert given != first[each["data"]["transportId"]]
+    both_see_again(ada, ben)
+    nobody_left(ada, ben)
+
+
+def _of(kind: str, asked: list[Any]) -> list[Any]:
+    return [one for one in asked if one["type"] == kind]
 
 
 def test_a_request_that_got_lost_with_the_connection_is_served_once(

@@ -54,7 +54,8 @@ class Media:
         transport = LightTransport(self.identity, created.ice_parameters, created.dtls_parameters, rng=self.rng)
         ours = transport.dtls_parameters
         fingerprints = tuple(media.DtlsFingerprint("sha-256", one.value) for one in ours.fingerprints)
-        await self.signalling.connect_transport(created.transport_id, media.DtlsParameters(fingerprints, ours.role))
+        parameters, ice = media.DtlsParameters(fingerprints, ours.role), transport.ice_credentials
+        await self.signalling.connect_transport(created.transport_id, parameters, ice_parameters=ice)
         endpoint: LightEndpoint = await self.tasks.start(run_endpoint, transport, (candidate.address, candidate.port))
         endpoint.start()
         await endpoint.connected()

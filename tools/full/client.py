@@ -10,7 +10,7 @@ from aiortc import MediaStreamTrack
 
 from protocol.client import Client, ConnectionClosed, connect
 from protocol.events import ConsumerClosed, VoiceState
-from protocol.media import DtlsParameters, DtlsRole, RtpCapabilities, RtpParameters
+from protocol.media import DtlsParameters, DtlsRole, IceCredentials, RtpCapabilities, RtpParameters
 from protocol.requests import Joined
 from protocol.vocabulary import Direction, MediaKind, Participant, ParticipantProducer, Source
 from tools.full.bridge import Bridge, open_bridge
@@ -179,10 +179,11 @@ class _BridgedSignalling:
     def __init__(self, client: FullClient) -> None:
         self._client = client
 
-    async def connect(self, transport_id: str, dtls_parameters: DtlsParameters) -> None:
+    async def connect(self, transport_id: str, dtls_parameters: DtlsParameters, ice_parameters: IceCredentials) -> None:
         client = self._client
         client.dtls_roles[client._directions[transport_id]] = dtls_parameters.role
-        await client._bridge.ask(client.signalling.connect_transport, transport_id, dtls_parameters)
+        connect = partial(client.signalling.connect_transport, ice_parameters=ice_parameters)
+        await client._bridge.ask(connect, transport_id, dtls_parameters)
 
     async def produce(self, transport_id: str, kind: MediaKind, rtp_parameters: RtpParameters, source: Source) -> str:
         ask = self._client._bridge.ask

@@ -17,7 +17,7 @@ from pymediasoup.rtp_parameters import RtpCapabilities as RtpCapabilitiesModel
 from pymediasoup.rtp_parameters import RtpParameters as RtpParametersModel
 from pymediasoup.transport import Transport
 
-from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
+from protocol.media import DtlsParameters, IceCredentials, RtpCapabilities, RtpParameters
 from protocol.vocabulary import Direction, MediaKind, Source
 from tools.full.loopback import use_loopback
 from tools.full.meters import DecodedAudio, DecodedVideo, watch
@@ -26,10 +26,19 @@ from tools.full.wire import from_model
 Json = dict[str, Any]
 
 
+def own_ice_credentials(transport: Transport) -> IceCredentials:
+    """Return aiortc's own ICE credentials, which pymediasoup does not hand out."""
+    [first, *_] = transport._handler.pc.getTransceivers()  # the others are bundled with it
+    ours = first.sender.transport.transport.iceGatherer.getLocalParameters()
+    return IceCredentials(ours.usernameFragment, ours.password)
+
+
 class MediaSignalling(Protocol):
     """The requests of transports to the gateway.  pymediasoup calls them in the asyncio loop."""
 
-    async def connect(self, transport_id: str, dtls_parameters: DtlsParameters) -> None: ...
+    async def connect(
+        self, transport_id: str, dtls_parameters: DtlsParameters, ice_parameters: IceCredentials
+    ) -> None: ...
 
     async def produce(
         self, transport_id: str, kind: MediaKind, rtp_parameters: RtpParameters, source: Source
@@ -69,7 +78,8 @@ class Media:
         self._transports[direction] = transport
 
         async def connect(dtls_parameters: DtlsModel) -> None:
-            await self._signalling.connect(transport.id, from_model(dtls_parameters, DtlsParameters))
+            parameters = from_model(dtls_parameters, DtlsParameters)
+            await self._signalling.connect(transport.id, parameters, own_ice_credentials(transport))
 
         async def produce(kind: MediaKind, rtp_parameters: RtpParametersModel, app_data: Json) -> str:
             parameters = from_model(rtp_parameters, RtpParameters)

@@ -337,7 +337,7 @@ class HarnessClient:
                 raise Gone(self.name)
             made = self.endpoints[direction] = self.world.endpoint(self, created)
             self.transports[direction] = created["transportId"]
-            await self.ask("connect_transport", transportId=created["transportId"], dtlsParameters=made.dtls_parameters)
+            await self.ask("connect_transport", transportId=created["transportId"], **made.parameters)
             self.tasks.start_soon(made.run, name=f"{self.name} {direction}s")
         transport_id, endpoint = self.transports.get(direction), self.endpoints.get(direction)
         if transport_id is None or endpoint is None:  # lost before it was connected

@@ -74,6 +74,13 @@ class Endpoint:
         fingerprints = [{"algorithm": one.algorithm, "value": one.value} for one in ours.fingerprints]
         return {"role": ours.role, "fingerprints": fingerprints}
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The client's parameters for ``connect_transport``."""
+        ice = self.transport.ice_credentials
+        credentials = {"usernameFragment": ice.username_fragment, "password": ice.password}
+        return {"dtlsParameters": self.dtls_parameters, "iceParameters": credentials}
+
     def receive(self, datagram: bytes) -> None:
         """Take a datagram from the network."""
         self.transport.receive(datagram, trio.current_time())

@@ -38,12 +38,19 @@ async def open_transport(
 ) -> AsyncIterator[tuple[str, LightEndpoint]]:
     """A connected transport: its id and its endpoint."""
     created = await signalling.create_transport(direction, rtp_capabilities=capabilities)
-    light = LightTransport(identity, created.ice_parameters, created.dtls_parameters, rng=random.SystemRandom())
-    candidate = created.ice_candidates[0]
+    [candidate, *_] = created.ice_candidates
+    light = LightTransport(
+        identity,
+        created.ice_parameters,
+        created.dtls_parameters,
+        rng=random.SystemRandom(),
+        peer=(candidate.address, candidate.port),
+    )
     async with open_endpoint(light, (candidate.address, candidate.port)) as endpoint:
         ours = light.dtls_parameters
         fingerprints = tuple(media.DtlsFingerprint("sha-256", one.value) for one in ours.fingerprints)
-        await signalling.connect_transport(created.transport_id, media.DtlsParameters(fingerprints, ours.role))
+        parameters = media.DtlsParameters(fingerprints, ours.role)
+        await signalling.connect_transport(created.transport_id, parameters, ice_parameters=light.ice_credentials)
         endpoint.start()
         await endpoint.connected(_CONNECTS_WITHIN)
         yield created.transport_id, endpoint

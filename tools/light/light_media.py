@@ -118,7 +118,13 @@ class LightMedia:
         [created] = await self.requests([CreateTransport(direction, wanted)])
         try:
             [candidate, *_] = created.ice_candidates
-            transport = LightTransport(self.identity, created.ice_parameters, created.dtls_parameters, rng=self.rng)
+            transport = LightTransport(
+                self.identity,
+                created.ice_parameters,
+                created.dtls_parameters,
+                rng=self.rng,
+                peer=(candidate.address, candidate.port),
+            )
         except ValueError as error:
             raise BadAnswerError(f"the gateway's answer does not describe a usable transport: {error}") from error
         run = partial(
@@ -135,7 +141,7 @@ class LightMedia:
         ours = transport.dtls_parameters
         fingerprints = tuple(media.DtlsFingerprint("sha-256", one.value) for one in ours.fingerprints)
         parameters = media.DtlsParameters(fingerprints, ours.role)
-        await self.requests([ConnectTransport(created.transport_id, parameters)])
+        await self.requests([ConnectTransport(created.transport_id, parameters, transport.ice_credentials)])
         endpoint.start()
         self.endpoints[direction], self._transports[direction] = endpoint, created.transport_id
 
@@ -149,7 +155,10 @@ class LightMedia:
         for direction in moved:
             endpoint = self.endpoints[direction]
             endpoint.move_to(open_socket(endpoint.socket.getpeername()[:2], host=host))
-        answers = await self.requests([RestartIce(self._transports[direction]) for direction in moved])
+        renewed = [self.endpoints[direction].transport.renew_ice_credentials() for direction in moved]
+        answers = await self.requests(
+            [RestartIce(self._transports[direction], ours) for direction, ours in zip(moved, renewed, strict=True)]
+        )
         for direction, restarted in zip(moved, answers, strict=True):
             self.endpoints[direction].restart_ice(restarted.ice_parameters)
 

@@ -7,6 +7,7 @@
  */
 import type { Device, types } from "mediasoup-client";
 
+import { LocalIce } from "./localIce";
 import { measure, type Measurement } from "./measurement";
 import { PathHealth } from "./pathHealth";
 import type { Direction, TransportCreated, TransportEntry, TransportState } from "./protocol";
@@ -40,6 +41,7 @@ export class MediaTransport {
   readonly #configure: (transport: types.Transport, device: Device) => void;
   #opening: Promise<types.Transport> | undefined;
   #transport: types.Transport | undefined;
+  #localIce: LocalIce | undefined;
   #losses = 0;
   #health = new PathHealth();
   #isTroubled = false;
@@ -151,8 +153,11 @@ export class MediaTransport {
     const created = await signalling.request("create_transport", { direction: this.#direction, ...receiving });
     if (this.#closed) throw new Error("closed");
     const transport = this.#create(device, created);
+    const localIce = (this.#localIce = new LocalIce(transport));
     transport.on("connect", ({ dtlsParameters }, done, failed) => {
-      signalling.request("connect_transport", { transportId: transport.id, dtlsParameters }).then(() => done(), failed);
+      const ours = localIce.newest ? { iceParameters: localIce.newest } : {};
+      const asked = { transportId: transport.id, dtlsParameters, ...ours };
+      signalling.request("connect_transport", asked).then(() => done(), failed);
     });
     transport.on("connectionstatechange", (state) => this.#connectionState(transport, state));
     this.#configure(transport, device);
@@ -215,6 +220,7 @@ export class MediaTransport {
       const { iceParameters } = await this.#context.signalling.request("restart_ice", { transportId: transport.id });
       health.restarted(performance.now());
       if (transport === this.#transport) await transport.restartIce({ iceParameters });
+      if (transport === this.#transport) this.#tellLocalIce(transport);
     } catch (error) {
       health.restarted(performance.now());
       // No restart can revive a transport that the gateway has forgotten. After other errors the next restart follows.
@@ -224,6 +230,15 @@ export class MediaTransport {
       this.#isRestarting = false;
       this.#follow();
     }
+  }
+
+  /** The browser makes its own new credentials only once it knows those of the gateway. Nothing waits for the answer. */
+  #tellLocalIce(transport: types.Transport): void {
+    const iceParameters = this.#localIce?.newest;
+    if (!iceParameters) return;
+    this.#context.signalling
+      .request("set_ice_parameters", { transportId: transport.id, iceParameters })
+      .catch(() => undefined);
   }
 
   #clearTimers(): void {

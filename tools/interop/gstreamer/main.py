@@ -107,7 +107,10 @@ class Participant:
             "role": self.settings["role"],
             "fingerprints": [{"algorithm": algorithm, "value": value.upper()}],
         }
-        self.signalling.ask("connect_transport", transportId=transport["transportId"], dtlsParameters=parameters)
+        ice = {"usernameFragment": attribute(description, "ice-ufrag"), "password": attribute(description, "ice-pwd")}
+        self.signalling.ask(
+            "connect_transport", transportId=transport["transportId"], dtlsParameters=parameters, iceParameters=ice
+        )
 
     @property
     def gateways_setup(self) -> str:

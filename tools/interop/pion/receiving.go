@@ -125,13 +125,18 @@ func (c *client) answer(ctx context.Context, t transport, streams []consumed, ve
 	if err != nil {
 		return err
 	}
+	request := object{"transportId": t.TransportID, "iceParameters": ourICE(answer.SDP)}
 	if version == 1 {
-		request := object{"transportId": t.TransportID, "dtlsParameters": ourDTLS(answer.SDP, c.Role)}
+		request["dtlsParameters"] = ourDTLS(answer.SDP, c.Role)
 		if err = c.ask(ctx, "connect_transport", request, nil); err != nil {
 			return err
 		}
+		return c.pc.SetLocalDescription(answer)
 	}
-	return c.pc.SetLocalDescription(answer)
+	if err = c.pc.SetLocalDescription(answer); err != nil {
+		return err
+	}
+	return c.ask(ctx, "set_ice_parameters", request, nil) // an answerer's credentials follow those of the gateway
 }
 
 // askKeyFrame sends a PLI for the video.

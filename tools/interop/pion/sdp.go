@@ -122,6 +122,14 @@ func attributes(description, name string) []string {
 	return values
 }
 
+// ourICE returns our own ICE credentials in our SDP, for the gateway's checks.
+func ourICE(description string) iceParameters {
+	return iceParameters{
+		UsernameFragment: attributes(description, "ice-ufrag")[0],
+		Password:         attributes(description, "ice-pwd")[0],
+	}
+}
+
 // ourDTLS returns the parameters for connect_transport: the fingerprint in our SDP, and our role.
 func ourDTLS(description, role string) dtlsParameters {
 	algorithm, value, _ := strings.Cut(attributes(description, "fingerprint")[0], " ")

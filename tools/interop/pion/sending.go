@@ -104,7 +104,7 @@ func (c *client) sendWithVariation(ctx context.Context, t transport, streams []*
 		time.Sleep(muted)
 		video.timestamp += videoMuted // as in many clients, the audio's clock stands still during the mute
 	case "restart_ice":
-		if err := c.restartICE(ctx, &t, streams); err != nil {
+		if err := c.offer(ctx, t, streams, true); err != nil {
 			return nil, err
 		}
 	case "again":
@@ -137,17 +137,19 @@ func (c *client) sendFor(duration time.Duration, audio, video *outgoing) error {
 	return nil
 }
 
-func (c *client) restartICE(ctx context.Context, t *transport, streams []*outgoing) error {
+// restartICE asks for new credentials of the gateway, and tells it ours if they are new already.
+func (c *client) restartICE(ctx context.Context, t *transport, ours *iceParameters) error {
 	var restarted struct {
 		ICEParameters iceParameters `json:"iceParameters"`
 	}
-	if err := c.ask(ctx, "restart_ice", object{"transportId": t.TransportID}, &restarted); err != nil {
+	request := object{"transportId": t.TransportID}
+	if ours != nil {
+		request["iceParameters"] = ours
+	}
+	if err := c.ask(ctx, "restart_ice", request, &restarted); err != nil {
 		return err
 	}
 	t.ICEParameters = restarted.ICEParameters
-	if streams != nil {
-		return c.offer(ctx, *t, streams, true)
-	}
 	return nil
 }
 
@@ -177,12 +179,15 @@ func (c *client) offer(ctx context.Context, t transport, streams []*outgoing, re
 		section.MID, section.HeaderExtensions = mids[index], section.HeaderExtensions[:1]
 		sections = append(sections, section)
 	}
-	if !restart {
+	ours := ourICE(offer.SDP)
+	if restart {
+		err = c.restartICE(ctx, &t, &ours)
+	} else {
 		err = c.ask(ctx, "connect_transport", object{"transportId": t.TransportID,
-			"dtlsParameters": ourDTLS(offer.SDP, c.Role)}, nil)
-		if err != nil {
-			return err
-		}
+			"dtlsParameters": ourDTLS(offer.SDP, c.Role), "iceParameters": ours}, nil)
+	}
+	if err != nil {
+		return err
 	}
 	setup := map[string]string{"client": "passive", "server": "active"}[c.Role]
 	version := 1

@@ -86,7 +86,10 @@ class Participant {
   async connect({ transportId }, description) {
     const [algorithm, value] = attributes(description, "fingerprint")[0].split(" ");
     const dtlsParameters = { role: this.settings.role, fingerprints: [{ algorithm, value }] };
-    await this.signalling.ask("connect_transport", { transportId, dtlsParameters });
+    const [usernameFragment] = attributes(description, "ice-ufrag");
+    const [password] = attributes(description, "ice-pwd");
+    const iceParameters = { usernameFragment, password };
+    await this.signalling.ask("connect_transport", { transportId, dtlsParameters, iceParameters });
   }
 
   async restartIce(transport) {

@@ -102,6 +102,18 @@ impl Peer {
         json!({"role": role, "fingerprints": [fingerprint]})
     }
 
+    /// Our own ICE credentials, for the gateway's checks.
+    pub fn ice_parameters(&mut self) -> Value {
+        let ours = self.rtc.direct_api().local_ice_credentials();
+        json!({"usernameFragment": ours.ufrag, "password": ours.pass})
+    }
+
+    /// Makes new credentials of our own, for a restart of ICE.
+    pub fn renew_ice(&mut self) -> Value {
+        self.rtc.direct_api().set_local_ice_credentials(IceCreds::new());
+        self.ice_parameters()
+    }
+
     /// Takes the gateway's side of the transport, and begins to connect.
     pub fn connect(&mut self, transport: &Value, role: &str) -> Result<(), Failure> {
         let candidates = transport["iceCandidates"].as_array().ok_or("no candidates")?;
@@ -122,11 +134,9 @@ impl Peer {
         Ok(())
     }
 
-    /// Restarts ICE with new credentials on both sides.
+    /// Uses the gateway's new credentials, after our own are new.
     pub fn restart_ice(&mut self, ice_parameters: &Value) {
-        let mut api = self.rtc.direct_api();
-        api.set_local_ice_credentials(IceCreds::new());
-        api.set_remote_ice_credentials(credentials(ice_parameters));
+        self.rtc.direct_api().set_remote_ice_credentials(credentials(ice_parameters));
     }
 
     /// Sends and receives datagrams until `deadline`. Events are kept.

@@ -56,7 +56,9 @@ pub fn receive(participant: &mut Participant) -> Result<(), Failure> {
         peer.rtc.direct_api().expect_stream_rx(stream.ssrc, None, stream.section.mid, None);
     }
     let ours = peer.dtls_parameters(&role);
-    participant.signalling.ask("connect_transport", json!({"transportId": id, "dtlsParameters": ours}))?;
+    let ice = peer.ice_parameters();
+    let asked = json!({"transportId": id, "dtlsParameters": ours, "iceParameters": ice});
+    participant.signalling.ask("connect_transport", asked)?;
     peer.connect(&transport, &role)?;
     peer.until_connected(PATIENCE)?;
     for stream in &streams {
@@ -74,7 +76,8 @@ pub fn receive(participant: &mut Participant) -> Result<(), Failure> {
     if variation == "restart_ice" {
         let later = Instant::now() + Duration::from_millis(500); // so that the key frame does not fall into a gap
         received.take_until(participant, &mut peer, later, usize::MAX)?;
-        let answer = participant.signalling.ask("restart_ice", json!({"transportId": id}))?;
+        let asked = json!({"transportId": id, "iceParameters": peer.renew_ice()});
+        let answer = participant.signalling.ask("restart_ice", asked)?;
         peer.restart_ice(&answer["iceParameters"]);
     }
     received.take_until(participant, &mut peer, Instant::now() + half + PATIENCE, streams.len())?;

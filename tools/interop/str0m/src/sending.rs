@@ -101,7 +101,9 @@ pub fn send(participant: &mut Participant) -> Result<(), Failure> {
     });
     let id = &transport["transportId"];
     let ours = peer.dtls_parameters(&role);
-    participant.signalling.ask("connect_transport", json!({"transportId": id, "dtlsParameters": ours}))?;
+    let ice = peer.ice_parameters();
+    let asked = json!({"transportId": id, "dtlsParameters": ours, "iceParameters": ice});
+    participant.signalling.ask("connect_transport", asked)?;
     peer.connect(&transport, &role)?;
     peer.until_connected(PATIENCE)?;
     if variation == "wrap" {
@@ -156,7 +158,8 @@ fn play_variation(
             video.timestamp = video.timestamp.wrapping_add(MUTED.as_secs() as u32 * 90_000);
         }
         "restart_ice" => {
-            let answer = participant.signalling.ask("restart_ice", json!({"transportId": transport_id}))?;
+            let asked = json!({"transportId": transport_id, "iceParameters": peer.renew_ice()});
+            let answer = participant.signalling.ask("restart_ice", asked)?;
             peer.restart_ice(&answer["iceParameters"]);
         }
         "new_ssrc" => {
