@@ -120,7 +120,7 @@ export class FakeGateway {
     const list = { count: after.length, participants: after };
     const { revision } = this;
     this.socket.tell("voice_state", {
-      ...{ type, channelId: "lobby", userId, username, participant: who, revision, ...list, ...reason, ...more },
+      ...{ type, channelId: "lobby", userId, username, participant: who, epoch: 1, revision, ...list, ...reason, ...more },
     });
   }
 

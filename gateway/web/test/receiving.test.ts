@@ -75,7 +75,7 @@ describe("receiving", () => {
     gateway.revision += 1;
     const { revision } = gateway;
     const who = { channelId: "lobby", userId: "bea", username: "bea", participant: bea };
-    gateway.socket.tell("voice_state", { type: "user_joined", ...who, revision, count: 3 });
+    gateway.socket.tell("voice_state", { type: "user_joined", ...who, epoch: 1, revision, count: 3 });
     await settle();
     expect(present(now())).toEqual(["ada", "me", "bea"]);
     expect(heardAndSeen(now())).toEqual(["bea camera"]);

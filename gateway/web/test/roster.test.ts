@@ -11,7 +11,7 @@ const cleo = participant("cleo");
 function change(type: VoiceState["type"], who: Participant, revision: number, after?: Participant[]): VoiceState {
   const { userId, username } = who;
   const list = after ? { participants: after } : {};
-  return { type, channelId: "lobby", userId, username, revision, participant: who, count: 0, ...list };
+  return { type, channelId: "lobby", userId, username, epoch: 1, revision, participant: who, count: 0, ...list };
 }
 
 const names = (list: readonly Participant[]) => list.map(({ userId }) => userId);
