@@ -37,7 +37,7 @@ def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def invite(gateway: GatewayProcess, chromium: Chromium) -> Iterator[Invite]:
+def invite(gateway: GatewayProcess, chromium: Chromium, request: pytest.FixtureRequest) -> Iterator[Invite]:
     """Opens the page for people, by name.
 
     After the test it closes their pages, and checks that the gateway is empty and that no page logged an error.
@@ -51,5 +51,6 @@ def invite(gateway: GatewayProcess, chromium: Chromium) -> Iterator[Invite]:
     yield invite
     for person in people:
         person.closes_page()
-    gateway.becomes_empty()
+    # The gateway ends a connection that a frozen relay left open 9.5 s after its last packet.
+    gateway.becomes_empty(within=12 if "relay" in request.fixturenames else 3)
     assert [error for person in people for error in person.errors] == []

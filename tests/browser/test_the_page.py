@@ -56,7 +56,7 @@ def test_no_link_starts_a_device_even_if_the_browser_would_allow_it(invite: Invi
     # A page that joins by itself waits for the gateway's answer alone, so it would have joined by now.
     ada.page.wait_for_load_state("networkidle")
     assert ada.page.evaluate("window.__questions") == 0
-    assert gateway.live()["sessions"] == 0
+    assert gateway.live()["members"] == 0
 
     ada.presses("join")
     ada.sees_together(1, within=5)
@@ -163,7 +163,7 @@ def test_the_person_corrects_an_invalid_channel_name_and_joins_no_other_channel(
     ada.opens("tea & cake")
     ada.has_focus_on("channel")
     assert ada.sees("channel").input_value() == "tea & cake"
-    assert gateway.live()["sessions"] == 0
+    assert gateway.live()["members"] == 0
 
     ada.page.get_by_test_id("channel").fill("tea and cake")
     ada.page.keyboard.press("Enter")

@@ -21,6 +21,7 @@ export function closeCodeOf(error: ErrorCode): number {
 
 const FIRST_MS = { join_again_at_once: 250, join_again: 1_000, join_again_later: 5_000 };
 const LONGEST_MS = 30_000;
+const RESTARTING = 1012;
 
 /**
  * How many milliseconds to wait before the next attempt, or undefined if there must be none.
@@ -36,6 +37,11 @@ export function delayMs(ended: Ended, attempt: number, random: number, isRestart
   const step = isRestarting && next === "join_again" ? "join_again_at_once" : next;
   const wait = ended.retryAfterMs ?? Math.min(FIRST_MS[step] * 2 ** attempt, LONGEST_MS);
   return Math.round(Math.max(wait, FIRST_MS[step]) * (1 + random / 4));
+}
+
+/** Where to connect next, if the gateway restarts and names another address. `own` is the address of this page's gateway. */
+export function urlAfter({ code, url }: Ended, own: string): string | undefined {
+  return code === RESTARTING && url !== undefined && isUsableUrl(url, own.startsWith("wss:")) ? url : undefined;
 }
 
 /** Whether the page may go to another gateway at this address. A page that came over TLS takes no plain WebSocket. */

@@ -8,7 +8,7 @@ import type { Device } from "mediasoup-client";
 
 import { isOn, LocalMedia, type LocalState } from "./localMedia";
 import type { Participant, Source, Stats } from "./protocol";
-import { closeCodeOf, delayMs, isUsableUrl } from "./reconnect";
+import { closeCodeOf, delayMs, urlAfter } from "./reconnect";
 import { newSecret } from "./secret";
 import { OPEN_CHANNEL, Session, type Presence } from "./session";
 import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket, type Socket } from "./signalling";
@@ -177,6 +177,12 @@ export class Room {
     if (this.#options) this.join({ ...this.#options, token });
   }
 
+  /** Leave this channel and join another one, with the devices that are on. */
+  move(channelId: string): void {
+    if (this.#state.phase !== "ended") this.#rememberDevices();
+    if (this.#options) this.join({ ...this.#options, channelId });
+  }
+
   /**
    * Use another token: in this session at once, and for the next `join`. If the gateway rejected the last one, join again
    * at once.
@@ -291,11 +297,11 @@ export class Room {
   #lost(signalling: Signalling, ended: Ended, socket?: Socket): void {
     if (signalling !== this.#signalling) return socket?.close();
     if (socket) return this.#rejoin(socket, ended);
-    const { now, random } = this.#surroundings;
+    const { url, now, random } = this.#surroundings;
     const wasJoined = this.#joinedAt !== undefined;
     if (this.#joinedAt !== undefined && now() - this.#joinedAt >= SETTLED_MS) this.#attempt = 0;
     if (ended.code === RESTARTING) this.#isRestarting = true;
-    this.#url = this.#urlAfter(ended);
+    this.#url = urlAfter(ended, url);
     const delay = delayMs(ended, this.#attempt++, random(), this.#isRestarting);
     this.#signalling = undefined;
     if (delay === undefined) this.#rememberDevices();
@@ -307,11 +313,6 @@ export class Room {
     }
     this.#timer = setTimeout(() => this.#connect(), delay);
     this.#update({ phase: "waiting", ended: why, retryAt: now() + delay, presence: NOBODY });
-  }
-
-  #urlAfter({ code, url }: Ended): string | undefined {
-    const isSecure = this.#surroundings.url.startsWith("wss:");
-    return code === RESTARTING && url !== undefined && isUsableUrl(url, isSecure) ? url : undefined;
   }
 
   /** The gateway is there, but knows the session no longer. Its answer came over this socket, so join there. */

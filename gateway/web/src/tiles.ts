@@ -101,7 +101,7 @@ function moderatedOf(participant: Participant, kind: "camera" | "screen"): Moder
 }
 
 /** Whether, by the list, this participant is sending `source` now. */
-function sends({ producers }: Participant, source: Source): boolean {
+export function sends({ producers }: Participant, source: Source): boolean {
   return producers.some((producer) => producer.source === source && !producer.paused);
 }
 

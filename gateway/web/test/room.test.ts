@@ -407,6 +407,18 @@ describe("leaving", () => {
     expect(room.getState().phase).toBe("idle");
   });
 
+  it("moves to another channel with the same user id and the devices that are on", async () => {
+    const { room, gateway } = await joined();
+    await room.local.setMicrophone(false);
+    const old = gateway.socket;
+    room.move("kitchen");
+    await settle();
+    expect(old.types().at(-1)).toBe("leave");
+    expect(gateway.socket.asked("join")).toMatchObject([{ channelId: "kitchen", username: "Ada", userId: "me" }]);
+    expect(room.getState()).toMatchObject({ phase: "joined", channelId: "kitchen" });
+    expect(room.getState().local.microphone.status).not.toBe("on");
+  });
+
   it("keeps the old channel's events out of the next channel", async () => {
     const { room, gateway, present } = await joined();
     const old = gateway.socket;
@@ -416,7 +428,8 @@ describe("leaving", () => {
     await settle();
     const [bea, revision] = [participant("bea"), gateway.revision + 1];
     old.tell("voice_state", {
-      ...{ type: "user_joined", channelId: "lobby", userId: "bea", username: "bea", participant: bea, revision, count: 2 },
+      ...{ type: "user_joined", channelId: "lobby", userId: "bea", username: "bea", participant: bea },
+      ...{ epoch: 1, revision, count: 2 },
     });
     expect(present()).toEqual(["Ada"]);
     expect(room.getState().news).toBeUndefined();

@@ -1,13 +1,16 @@
-import { useCallback, useEffect, useState } from "react";
+import { useEffect, useRef, useState, type ReactNode } from "react";
 
 import { channelIn, isKiosk, linkOptionsIn, pathOf } from "../address";
 import { showToTests } from "../debug";
 import { listenForToken } from "../embedding";
+import { useDirectory } from "../hooks/useDirectory";
+import { useEntries, type FormOptions } from "../hooks/useEntries";
 import { useRoom } from "../hooks/useRoom";
-import { asUsername, isChannel } from "../names";
-import { recall } from "../remembered";
+import { remember } from "../remembered";
+import { isInCall, shownChannels } from "../sidebar";
 import { EndedPage } from "./EndedPage";
-import { JoinForm, type FormOptions } from "./JoinForm";
+import { JoinForm } from "./JoinForm";
+import { Sidebar } from "./Sidebar";
 import { TokenForm } from "./TokenForm";
 import { VideoCall } from "./VideoCall";
 
@@ -18,24 +21,42 @@ export function App() {
   const [linkOptions] = useState(() => linkOptionsIn(location.search));
   const [channelId, setChannelId] = useState(() => channelIn(location.pathname));
   const [token, setToken] = useState<string>();
+  const { entries, change, complete } = useEntries(channelId, linkOptions);
+  const directory = useDirectory(room, token);
+  const nameField = useRef<HTMLInputElement>(null);
 
-  const join = useCallback(
-    (options: FormOptions) => {
-      const path = pathOf(options.channelId);
-      if (location.pathname !== path) history.pushState(null, "", path + location.search);
-      setChannelId(options.channelId);
-      room.join({ ...options, userId: linkOptions.userId, token });
-    },
-    [room, linkOptions, token],
-  );
+  const goTo = (name: string) => {
+    const path = pathOf(name);
+    if (location.pathname !== path) history.pushState(null, "", path + location.search);
+    setChannelId(name);
+  };
+  const join = (options: FormOptions) => {
+    goTo(options.channelId);
+    room.join({ ...options, userId: linkOptions.userId, token });
+  };
+  const submit = (name = entries.channelId) => {
+    const options = complete(name);
+    if (!options) return nameField.current?.focus();
+    remember({ name: options.username, microphone: options.microphone, camera: options.camera });
+    join(options);
+  };
+
+  /** Join this channel at once: from the form as soon as there is a name, from a call by leaving it. */
+  const pick = (name: string) => {
+    if (state.phase === "idle") {
+      change({ channelId: name });
+      submit(name);
+    } else if (!isInCall(state) || name !== state.channelId) {
+      goTo(name);
+      room.move(name);
+    }
+  };
 
   useEffect(() => showToTests(room), [room]);
 
   useEffect(() => {
-    const remembered = recall();
-    const { name = remembered.name, microphone = remembered.microphone, camera = remembered.camera } = linkOptions;
-    const options = { channelId: channelIn(location.pathname) ?? "lobby", username: asUsername(name), microphone, camera };
-    if (!linkOptions.join || !options.username || !isChannel(options.channelId)) return;
+    const options = complete();
+    if (!linkOptions.join || !options) return;
     void isKiosk(fetch).then((yes) => yes && room.getState().phase === "idle" && join(options));
   }, []); // only when the page opens
 
@@ -66,11 +87,20 @@ export function App() {
     [room],
   );
 
-  if (state.phase === "idle") return <JoinForm channelId={channelId} linkOptions={linkOptions} onJoin={join} />;
-  if (state.phase === "ended" && state.ended) {
-    const { ended } = state;
-    if (ended.code === UNAUTHENTICATED) return <TokenForm isWrong={token !== undefined} reason={ended.reason} onToken={joinWithToken} onBack={() => room.leave()} />;
-    return <EndedPage ended={ended} onAgain={() => room.joinAgain()} onBack={() => room.leave()} />;
+  const { channels, isCurrent } = directory;
+  return (
+    <div className="page">
+      {channels && <Sidebar shown={shownChannels(channels, state)} isCurrent={isCurrent} onPick={pick} />}
+      <div className="content">{content()}</div>
+    </div>
+  );
+
+  function content(): ReactNode {
+    const { phase, ended } = state;
+    const back = () => room.leave();
+    if (phase === "idle") return <JoinForm entries={entries} nameField={nameField} onChange={change} onJoin={() => submit()} />;
+    if (phase !== "ended" || !ended) return <VideoCall room={room} state={state} onLeave={back} />;
+    if (ended.code !== UNAUTHENTICATED) return <EndedPage ended={ended} onAgain={() => room.joinAgain()} onBack={back} />;
+    return <TokenForm isWrong={token !== undefined} reason={ended.reason} onToken={joinWithToken} onBack={back} />;
   }
-  return <VideoCall room={room} state={state} onLeave={() => room.leave()} />;
 }

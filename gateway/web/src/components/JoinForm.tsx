@@ -1,27 +1,19 @@
-import { useEffect, useRef, useState, type FormEvent, type Ref } from "react";
+import { useEffect, useRef, type FormEvent, type Ref, type RefObject } from "react";
 
-import type { LinkOptions } from "../address";
+import type { FormOptions } from "../hooks/useEntries";
 import { asChannel, asUsername, isChannel } from "../names";
 import { LIMITS } from "../protocol";
-import { recall, remember } from "../remembered";
-import type { JoinOptions } from "../room";
 
 interface JoinFormProps {
-  /** The channel named in the page's address. */
-  channelId: string | undefined;
-  linkOptions: LinkOptions;
-  onJoin(options: FormOptions): void;
+  entries: FormOptions;
+  /** The field for the name, so that others can give it the focus. */
+  nameField: RefObject<HTMLInputElement | null>;
+  onChange(entries: Partial<FormOptions>): void;
+  onJoin(): void;
 }
 
-export type FormOptions = Omit<JoinOptions, "userId" | "token">;
-
-export function JoinForm({ channelId, linkOptions, onJoin }: JoinFormProps) {
-  const [remembered] = useState(recall);
-  const [username, setUsername] = useState(linkOptions.name ?? remembered.name);
-  const [channel, setChannel] = useState(channelId ?? "lobby");
-  const [microphone, setMicrophone] = useState(linkOptions.microphone ?? remembered.microphone);
-  const [camera, setCamera] = useState(linkOptions.camera ?? remembered.camera);
-  const nameField = useRef<HTMLInputElement>(null);
+export function JoinForm({ entries, nameField, onChange, onJoin }: JoinFormProps) {
+  const { channelId: channel, username, microphone, camera } = entries;
   const channelField = useRef<HTMLInputElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   const isNamed = asUsername(username) !== "";
@@ -33,16 +25,10 @@ export function JoinForm({ channelId, linkOptions, onJoin }: JoinFormProps) {
     const next = !isNamed ? nameField : isBadChannel ? channelField : button;
     next.current?.focus();
   }, []);
-  useEffect(() => {
-    if (channelId !== undefined) setChannel(channelId);
-  }, [channelId]);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!isComplete) return;
-    const options = { channelId: channel, username: asUsername(username), microphone, camera };
-    remember({ name: options.username, microphone, camera });
-    onJoin(options);
+    if (isComplete) onJoin();
   };
 
   return (
@@ -51,12 +37,12 @@ export function JoinForm({ channelId, linkOptions, onJoin }: JoinFormProps) {
         <span className="brand" aria-hidden="true" />
         <h1 id="lobby-title">Join a channel</h1>
         <p className="muted">Voice and video calls in your browser. No account, no download.</p>
-        <NameField ref={nameField} value={username} onChange={setUsername} />
-        <ChannelField ref={channelField} value={channel} isBad={isBadChannel} onChange={setChannel} />
+        <NameField ref={nameField} value={username} onChange={(entered) => onChange({ username: entered })} />
+        <ChannelField ref={channelField} value={channel} isBad={isBadChannel} onChange={(channelId) => onChange({ channelId })} />
         <fieldset className="choices">
           <legend className="hidden">Join with</legend>
-          <Choice label="Microphone" isOn={microphone} onChange={setMicrophone} />
-          <Choice label="Camera" isOn={camera} onChange={setCamera} />
+          <Choice label="Microphone" isOn={microphone} onChange={(isOn) => onChange({ microphone: isOn })} />
+          <Choice label="Camera" isOn={camera} onChange={(isOn) => onChange({ camera: isOn })} />
         </fieldset>
         <button ref={button} className="primary wide" type="submit" data-testid="join" disabled={!isComplete}>
           Join

@@ -27,7 +27,7 @@ export function VideoCall({ room, state, onLeave }: VideoCallProps) {
   const title = useRef<HTMLHeadingElement>(null);
   const statisticsButton = useRef<HTMLButtonElement>(null);
   // A screen reader reads out the heading that has the focus: the channel's name.
-  useEffect(() => title.current?.focus(), []);
+  useEffect(() => title.current?.focus(), [state.channelId]);
 
   const toggleStatistics = () => setShowsStatistics(!showsStatistics);
   useShortcuts({ s: toggleStatistics });
