@@ -80,12 +80,12 @@ class Gateway:
     """The configuration, routers, channels and open connections.
 
     Each plane has a router, and :meth:`router_of` finds the router of a channel's media. ``connections`` holds the open
-    connections by id, oldest first. ``ended_connections`` counts the ended ones. ``seats`` holds the channel and the
-    member of each session by its id. ``journal`` has the changes of all channels, and ``feed`` tells them to those who
-    watch. ``backend_feed`` tells them to other programs, once no crash can take them back. Tests inject ``new_id``
-    (ids), ``new_secret`` (secrets of sessions), ``new_reference`` (references of failures) and ``utc_now`` (the time of
-    day, in UTC), so that a run can be repeated. ``tokens`` checks the tokens of clients. It is None if nobody needs
-    one. ``room`` says whether newcomers may join, and ``lost_seats`` who is none.
+    connections by id, oldest first. ``ended_connections`` counts the ended ones. ``seats`` holds the seat of each
+    session by its id. ``journal`` has the changes of all channels, and ``feed`` tells them to those who watch.
+    ``backend_feed`` tells them to other programs, once no crash can take them back. Tests inject ``new_id`` (ids),
+    ``new_secret`` (secrets of sessions), ``new_reference`` (references of failures) and ``utc_now`` (the time of day,
+    in UTC), so that a run can be repeated. ``tokens`` checks the tokens of clients. It is None if nobody needs one.
+    ``room`` says whether newcomers may join, and ``lost_seats`` who is none.
 
     Raises :exc:`~gateway.identity.keys.KeyFileError`.
     """
@@ -200,7 +200,7 @@ class Gateway:
             range(len(self.routers)),
             key=lambda plane: (
                 plane in self.stalled_planes,
-                not self._has_room_on(plane),
+                not self.has_room_on(plane),
                 self.routers[plane].counts().consumers,
                 channels[plane],
             ),
@@ -209,9 +209,10 @@ class Gateway:
     def has_room_in(self, channel_id: str) -> bool:
         """Whether there is room for a newcomer to this channel, which may not be open yet."""
         channel = self.channels.channels.get(channel_id)
-        return self._has_room_on(self._choose_plane() if channel is None else channel.plane)
+        return self.has_room_on(self._choose_plane() if channel is None else channel.plane)
 
-    def _has_room_on(self, plane: int) -> bool:
+    def has_room_on(self, plane: int) -> bool:
+        """Whether this plane has room for a newcomer."""
         return self.room.is_on(plane, lambda: self._ages_on(plane))
 
     def _ages_on(self, plane: int) -> Iterator[float]:

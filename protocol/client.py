@@ -51,6 +51,8 @@ from protocol.requests import (
     Join,
     Joined,
     Leave,
+    Move,
+    Moved,
     Pause,
     Ping,
     Produce,
@@ -129,6 +131,13 @@ class Client:
         """Leave the channel. Returns when the gateway has closed this session's media and notified the other
         members."""
         await self.request(Leave())
+
+    async def move(self, channel_id: str) -> Moved:
+        """Go to another channel in one step, so that nobody sees this program in both, or in none.
+
+        All its consumers are gone. If ``media_kept`` is false, so are its transports and producers.
+        """
+        return await self.request(Move(channel_id))
 
     async def create_transport(
         self, direction: Direction, *, rtp_capabilities: RtpCapabilities | None = None

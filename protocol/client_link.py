@@ -20,7 +20,7 @@ from protocol.declarations import Event, OkData, RequestData
 from protocol.errors import CloseCode, ErrorCode, ProtocolError, RequestError
 from protocol.event_buffer import ConnectionClosed, EventBuffer, StateLost
 from protocol.events import Closing
-from protocol.requests import Joined, Leave, Ping, Request, ResumeSession, SessionResumed
+from protocol.requests import Joined, Leave, Moved, Ping, Request, ResumeSession, SessionResumed
 from protocol.responses import Error, Ok
 
 _MAX_UNANSWERED: Final = 256
@@ -197,7 +197,7 @@ class Link:
             answer.came.set()
 
     def _follow_session(self, kind: type[RequestData[Any]] | None, data: OkData) -> None:
-        if isinstance(data, Joined):
+        if isinstance(data, Joined) and not isinstance(data, Moved):
             self._session = _Session(data.session_id, data.session_secret)
             self._last_event = 0
         elif kind is Leave:

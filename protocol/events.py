@@ -11,7 +11,7 @@ from protocol.vocabulary import ChannelId, Count, Layers, MemberLimit, ObjectId,
 
 VoiceStateType = Literal["user_joined", "user_left", "user_updated"]
 LeaveReason = Literal[
-    "left", "disconnected", "timed_out", "replaced", "removed", "ended", "failed", "draining", "node_lost"
+    "left", "disconnected", "timed_out", "replaced", "removed", "ended", "moved", "failed", "draining", "node_lost"
 ]
 ConsumerClosedReason = Literal["producer_closed", "user_left", "failed"]
 TransportState = Literal["connected", "disconnected", "failed", "closed"]
@@ -25,7 +25,8 @@ class VoiceState(Event):
 
     ``epoch`` and ``revision`` order the changes of a channel. ``participant`` is the changed entry, or in ``user_left``
     the removed one. ``count`` is the number of members after the change. ``participants`` is the new list, or None if
-    the gateway left it out. Only ``user_left`` has a ``reason``, and always has one. Raises
+    the gateway left it out. Only ``user_left`` has a ``reason``, and always has one. Only the reason ``moved`` has
+    ``to``, the channel to which the member moved, and always has it. Raises
     :exc:`protocol.constraints.InvalidValueError` otherwise.
     """
 
@@ -39,10 +40,13 @@ class VoiceState(Event):
     count: Count
     participants: tuple[Participant, ...] | None = None
     reason: LeaveReason | None = None
+    to: ChannelId | None = None
 
     def __attrs_post_init__(self) -> None:
         if (self.type == "user_left") != (self.reason is not None):
             raise InvalidValueError("must be present in user_left and absent from every other change", "reason")
+        if (self.reason == "moved") != (self.to is not None):
+            raise InvalidValueError("must be present with the reason moved and absent otherwise", "to")
 
 
 @event("consumer_closed")

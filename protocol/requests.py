@@ -81,6 +81,25 @@ class Join(RequestData[Joined]):
 
 
 @frozen
+class Moved(Joined):
+    """``ok`` of ``move``: what ``join`` of the new channel would answer. The session is the same.
+
+    ``media_kept`` tells whether the session's transports and producers live on. Its consumers never do.
+    """
+
+    media_kept: bool = field(kw_only=True)
+
+
+@request("move")
+@frozen
+class Move(RequestData[Moved]):
+    """Go to another channel in one step. ``user_id`` may only be the client's own, in this version."""
+
+    channel_id: ChannelId
+    user_id: UserId | None = None
+
+
+@frozen
 class TransportEntry:
     """A transport of a session, as of the answer that has it."""
 
@@ -110,7 +129,7 @@ class SessionResumed(OkData):
     ``last_request`` is the highest id of a request that the gateway has received in this session. ``last_event`` is the
     ``seq`` of the newest event. Usually the gateway sends all unacknowledged answers and events again after this
     answer. If ``lost``, some of them are gone. Then the gateway sends none again, and the other fields have the whole
-    state: the list as of ``revision``, and the session's own objects.
+    state: the channel, its list as of ``revision``, and the session's own objects.
     """
 
     lost: bool
@@ -122,6 +141,7 @@ class SessionResumed(OkData):
     transports: tuple[TransportEntry, ...] | None = None
     producers: tuple[ParticipantProducer, ...] | None = None
     consumers: tuple[ConsumerEntry, ...] | None = None
+    channel_id: ChannelId | None = None
 
 
 @request("resume_session")

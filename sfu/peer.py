@@ -264,6 +264,34 @@ class Peer:
         self.transports.pop(transport.id, None)
         return consumers, producers, closed_consumers
 
+    # Going to other people.
+
+    def close_consumers(self) -> None:
+        """Close its consumers, and then those that others have of its producers.  Notify only the others.
+
+        Transports and producers live on.
+        """
+        own = list(self.consumers.values())
+        others = [
+            consumer
+            for producer in self.producers.values()
+            for consumer in producer.consumers.values()
+            if consumer.guard is not self.guard
+        ]
+        for consumer in (*own, *others):
+            close_or_drop(consumer, self.context)
+        notify_closed(others, ConsumerEndReason.USER_LEFT)
+
+    def change_router(self, router: PeerRouter) -> None:
+        """Close everything as :meth:`close` does, and go on without media on another router."""
+        deadline = trio.current_time() + self.context.settings.exit_timeout
+        for transport in self.leave():
+            self._nursery.start_soon(self._say_goodbye, transport, deadline)
+        self.context, self.directory = router.context, router.directory
+        self.number, self.cname = self.context.new_number(), ""
+        self.directory.peers.add(self.number)
+        self.left, self.exit = False, None
+
     # Leaving.
 
     def leave(self) -> list[Transport]:

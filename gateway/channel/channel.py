@@ -35,8 +35,6 @@ from protocol.events import (
 )
 from protocol.vocabulary import Participant, Source
 
-Seat = tuple["Channel", Member]
-"""A channel, and the member that a client is in it."""
 Welcome = Callable[["Channel"], None]
 """Puts the joiner's ``ok``, with the snapshot of the list, into its outbox."""
 
@@ -78,8 +76,8 @@ class Channel:
     # Taking a seat.
 
     @asynccontextmanager
-    async def seat(self, member: Member, welcome: Welcome) -> AsyncIterator[Member]:
-        """Be a member for as long as the block runs.
+    async def seat(self, member: Member, welcome: Welcome) -> AsyncIterator["Seat"]:
+        """Be a member for as long as the block runs. The seat may move to another channel meanwhile.
 
         First end an older session of the same user, and wait until it is gone. If several clients wait, the last one
         gets the seat. Raises :exc:`RequestError` with ``conflict`` if the member may not have this seat, with
@@ -87,6 +85,7 @@ class Channel:
         """
         # The block of the media is nested inside this one, so the media has closed when the member leaves the list. The
         # removal has no checkpoint: no cancellation can leave a member on the list after its media is gone.
+        seat = Seat(self, member)
         self.occupants += 1
         try:
             takes_over = self._takes_over(member)
@@ -97,15 +96,15 @@ class Channel:
             self._require_room(takes_over)
             try:
                 self.admit(member, welcome)
-                yield member
+                yield seat
             except BaseException as error:
                 member.connection.end(end_reasons.INTERNAL if _is_a_bug(error) else end_reasons.DRAINING)
                 raise
             finally:
-                self._remove_guarded(member)
+                seat.channel._remove_guarded(member)
                 member.forget_media()
         finally:
-            self.occupants -= 1
+            seat.channel.occupants -= 1
 
     def _takes_over(self, newcomer: Member) -> bool:
         """Whether this client goes on for a listed session of its own."""
@@ -139,6 +138,17 @@ class Channel:
                 raise RequestError(
                     ErrorCode.CONFLICT, "this user id is in the channel already; its seat needs its session's secret"
                 )
+
+    def require_place(self, member: Member) -> None:
+        """Check that a member of another channel may have a seat here at once.
+
+        Raises :exc:`RequestError` as :meth:`seat` does. It raises ``conflict`` also for a user id that the member could
+        take over, because that takes time.
+        """
+        if member.user_id in self.members or member.user_id in self._waiting:
+            raise RequestError(ErrorCode.CONFLICT, "this user id is in that channel already")
+        self._require_unlocked(member, takes_over=False)
+        self._require_room(takes_over=False)
 
     async def _wait_for_seat(self, newcomer: Member) -> None:
         # At most one client of a user waits, because each newcomer ends the one that waited before. A session that
@@ -174,6 +184,18 @@ class Channel:
         self.metrics.joined()
         member.connection.log.info("client joined", members=len(self.members))
 
+    def dismiss(self, member: Member, to: str) -> None:
+        """Take a member off the list that moves to another channel, and notify the others.
+
+        Its consumers, and the others' consumers of its producers, have closed before.
+        """
+        self._take_off_list(member, "moved", to)
+        if self.rules:
+            self.lost.add(member, "moved", trio.current_time())
+        self.metrics.left("moved")
+        member.connection.log.info("client moved", to=to, remaining=len(self.members))
+        member.arrive_elsewhere()
+
     def update(self, member: Member) -> None:
         """Copy the state of the member's producers, and its mutes, into the list. All changes of one step make one
         change of the list."""
@@ -206,13 +228,13 @@ class Channel:
         log.info("removed from channel", reason=reason, remaining=len(self.members))
         log.info("members notified", members=notified, seconds=seconds)
 
-    def _take_off_list(self, member: Member, reason: LeaveReason) -> int:
+    def _take_off_list(self, member: Member, reason: LeaveReason, to: str | None = None) -> int:
         if self.members.get(member.user_id) is not member:
             return 0
         del self.members[member.user_id]
         member.gone.set()
         self.revision += 1
-        return self._broadcast_change("user_left", member, reason=reason)
+        return self._broadcast_change("user_left", member, reason=reason, to=to)
 
     def _remove_guarded(self, member: Member) -> None:
         """Remove a member even if :meth:`remove` raises. Count the exception and raise it again."""
@@ -249,12 +271,16 @@ class Channel:
         self.mutes[user_id] = tuple(name for name in get_args(Source) if name in muted)
         if len(self.mutes) > self.max_members:  # Then somebody of them has left.
             del self.mutes[next(absent for absent in self.mutes if absent not in self.members)]
+        self.pause_muted(member)
+        self.update(member)
+
+    def pause_muted(self, member: Member) -> None:
+        """Pause the member's producers of the sources that a moderator muted here."""
         for publication in list(member.publications.values()):
-            if publication.source == source and not publication.producer.closed:
+            if self.is_muted(member.user_id, publication.source) and not publication.producer.closed:
                 # This runs for the moderator. An exception concerns the owner of the producer alone.
                 producer = publication.producer
                 producer.guard(producer.set_paused, True, trio.current_time())
-        self.update(member)
 
     def unmute(self, user_id: str, source: Source) -> None:
         """Let a user resume its producers of one source. Raises :exc:`RequestError` if it is not muted."""
@@ -305,7 +331,9 @@ class Channel:
         """What moderators decided about the channel."""
         return ChannelState("lock" in self.rules, self.member_limit)
 
-    def change(self, kind: VoiceStateType, about: Member, reason: LeaveReason | None = None) -> VoiceState:
+    def change(
+        self, kind: VoiceStateType, about: Member, reason: LeaveReason | None = None, to: str | None = None
+    ) -> VoiceState:
         """The change that led to the present list."""
         participant = about.participant
         return VoiceState(
@@ -318,6 +346,7 @@ class Channel:
             participant=participant,
             count=len(self.members),
             reason=reason,
+            to=to,
         )
 
     def present_state(self) -> list[Event]:
@@ -336,10 +365,16 @@ class Channel:
         return sum(member.send(frame) for member in list(self.members.values()))
 
     def _broadcast_change(
-        self, kind: VoiceStateType, about: Member, *, but: Member | None = None, reason: LeaveReason | None = None
+        self,
+        kind: VoiceStateType,
+        about: Member,
+        *,
+        but: Member | None = None,
+        reason: LeaveReason | None = None,
+        to: str | None = None,
     ) -> int:
         receivers = [member for member in self.members.values() if member is not but]
-        change = self.change(kind, about, reason)
+        change = self.change(kind, about, reason, to)
         brief = whole = Frame.of(change)
         told = (member.connection for member in self.members.values())
         position = self.epoch, self.revision
@@ -347,6 +382,20 @@ class Channel:
         if receivers and len(self.members) <= limits.MAX_LISTED_PARTICIPANTS:
             whole = Frame.of(attrs.evolve(change, participants=self.snapshot()))
         return sum(member.send(brief if member.is_behind else whole) for member in receivers)
+
+
+@define(eq=False)
+class Seat:
+    """The place of a client: the ``member``, and the ``channel`` that it is in at present."""
+
+    channel: Channel
+    member: Member
+
+    def change_channel(self, channel: Channel) -> None:
+        """Occupy a place in another channel instead. Both lists change in the same step."""
+        self.channel.occupants -= 1
+        channel.occupants += 1
+        self.channel = channel
 
 
 def _is_a_bug(error: BaseException) -> bool:

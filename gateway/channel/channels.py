@@ -1,12 +1,12 @@
 """All channels of a gateway. The first member opens a channel, and the last one closes it."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sized
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sized
+from contextlib import asynccontextmanager, contextmanager
 
 from attrs import define, field
 from structlog.typing import FilteringBoundLogger
 
-from gateway.channel.channel import Channel, Welcome
+from gateway.channel.channel import Channel, Seat, Welcome
 from gateway.channel.member import Member
 from gateway.channel.moderation import Moderation
 from gateway.config import Config
@@ -77,7 +77,7 @@ class Channels:
         return ChannelCounts(len(self.connections), len(self._channels), members)
 
     @asynccontextmanager
-    async def seat(self, channel_id: str, member: Member, welcome: Welcome) -> AsyncIterator[Channel]:
+    async def seat(self, channel_id: str, member: Member, welcome: Welcome) -> AsyncIterator[Seat]:
         """Be a member of a channel for as long as the block runs, as :meth:`Channel.seat` says.
 
         Raises :exc:`RequestError` as that method does, if there are too many channels, and with ``forbidden`` if a
@@ -86,14 +86,35 @@ class Channels:
         self.moderation.require_welcome(channel_id, member)
         channel = self._open(channel_id)
         try:
-            async with channel.seat(member, welcome):
-                yield channel
+            async with channel.seat(member, welcome) as seat:
+                try:
+                    yield seat
+                finally:
+                    channel = seat.channel  # It may have moved.
         finally:
-            if not channel.occupants:
-                del self._channels[channel_id]
-                self.moderation.channel_closed(channel)
-                self.journal.append(channel_id, "channel_closed", (channel.epoch, channel.revision))
-                channel.log.info("channel closed")
+            self._close_if_empty(channel)
+
+    @contextmanager
+    def place_for(self, seat: Seat, channel_id: str) -> Iterator[Channel]:
+        """Open a channel that has a place for the member in this seat. The seat may change to it within the block.
+
+        The block has no checkpoint, so nobody else can take the place. Raises :exc:`RequestError` as :meth:`seat` does.
+        """
+        self.moderation.require_welcome(channel_id, seat.member)
+        source, target = seat.channel, self._open(channel_id)
+        try:
+            target.require_place(seat.member)
+            yield target
+        finally:
+            self._close_if_empty(source)
+            self._close_if_empty(target)
+
+    def _close_if_empty(self, channel: Channel) -> None:
+        if not channel.occupants:
+            del self._channels[channel.id]
+            self.moderation.channel_closed(channel)
+            self.journal.append(channel.id, "channel_closed", (channel.epoch, channel.revision))
+            channel.log.info("channel closed")
 
     def _open(self, channel_id: str) -> Channel:
         channel = self._channels.get(channel_id)

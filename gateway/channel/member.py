@@ -103,6 +103,17 @@ class Member:
         self.peer = None
         self.publications = {}
 
+    def arrive_elsewhere(self) -> None:
+        """Make it new to the members of the next channel: they know nothing of its voice and its connection."""
+        self.gone = trio.Event()
+        self.forget_closed_publications()
+        self.loudness = 0.0
+        self.quality.announced, self.quality.announced_at = "excellent", 0.0
+        for publication in self.publications.values():
+            # The former channel had a say in these, and the next one decides anew.
+            publication.producer.set_speaking(False)
+            publication.producer.set_muted(False)
+
     def send(self, frame: Frame) -> bool:
         """Send a frame on another client's behalf. An exception ends this member's session and never the sender's."""
         try:

@@ -13,7 +13,7 @@ from protocol.events import LeaveReason
 
 RuleName = Literal["lock", "limit"]
 RULES: Final[tuple[RuleName, ...]] = ("lock", "limit")
-_FINAL: Final[frozenset[LeaveReason]] = frozenset({"left", "removed", "ended"})
+_FINAL: Final[frozenset[LeaveReason]] = frozenset({"left", "removed", "ended", "moved"})
 """A member that left for one of these reasons is a newcomer when it comes back."""
 
 

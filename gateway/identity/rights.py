@@ -76,13 +76,25 @@ class Rights:
         """Whether the client may join every channel whose id begins with this."""
         return any(pattern.endswith("*") and prefix.startswith(pattern[:-1]) for pattern in self.channels)
 
+    def require_entry(self, channel_id: str, now: float) -> None:
+        """Check that a member of another channel may enter this one at the time ``now``, in seconds since 1970.
+
+        Raises :exc:`RequestError` with ``forbidden``.
+        """
+        self._require_unexpired(now)
+        if not self.may_enter(channel_id):
+            raise RequestError(ErrorCode.FORBIDDEN, "the token does not allow this channel", "data.channelId")
+
+    def _require_unexpired(self, now: float) -> None:
+        if now >= self.expires:
+            raise RequestError(ErrorCode.FORBIDDEN, "the token has expired; renew it, or join with a new one")
+
     def require(self, grant: str, now: float) -> None:
         """Check a grant at the time ``now``, in seconds since 1970.
 
         ``publish`` asks for the right to publish anything. Raises :exc:`RequestError` with ``forbidden``.
         """
-        if now >= self.expires:
-            raise RequestError(ErrorCode.FORBIDDEN, "the token has expired; renew it, or join with a new one")
+        self._require_unexpired(now)
         if not any(_covers(own, grant) for own in self.grants):
             raise RequestError(ErrorCode.FORBIDDEN, f"the token does not grant {grant}")
 

@@ -67,7 +67,8 @@ class Feed:
     _owners: dict[object, Subscription] = field(factory=dict)
     _by_channel: dict[str, list[Subscription]] = field(factory=dict)
     _by_prefix: dict[str, list[Subscription]] = field(factory=dict)
-    _pending: deque[tuple[Entry, frozenset[Subscription]]] = field(factory=deque)
+    # Each entry, with the readers that know it.
+    _pending: deque[tuple[Entry, set[Subscription]]] = field(factory=deque)
     _wake: trio.Event = field(factory=trio.Event)
 
     def subscription_of(self, owner: object) -> Subscription | None:
@@ -136,7 +137,7 @@ class Feed:
         if entry.frame is None or not self._is_followed(entry.channel_id):
             return
         owners = self._owners
-        self._pending.append((entry, frozenset(owners[owner] for owner in told if owner in owners)))
+        self._pending.append((entry, {owners[owner] for owner in told if owner in owners}))
         if len(self._pending) > _MOST_PENDING:
             self.end_all()
         self._wake.set()
@@ -168,6 +169,22 @@ class Feed:
         while self._pending:
             await trio.lowlevel.checkpoint()
 
+    def tell_now(self, owners: Iterable[object]) -> None:
+        """Tell the readers of these owners everything that waits for them, in this step.
+
+        So what they are told as members next keeps its place in the order.
+        """
+        if self._pending:
+            readers = [self._owners[owner] for owner in owners if owner in self._owners]
+            for entry, told in list(self._pending) if readers else ():
+                for reader in readers:
+                    self._tell(reader, entry, told)
+
+    def _tell(self, reader: Subscription, entry: Entry, told: set[Subscription]) -> None:
+        if reader not in told and reader.wants(entry):
+            told.add(reader)
+            reader.receive(entry)
+
     async def run(self) -> Never:
         """Tell the entries to their readers until cancelled."""
         while True:
@@ -177,9 +194,16 @@ class Feed:
                 pending = self._pending
                 entry, told = pending[0]
                 for place, reader in enumerate(self._readers_of(entry.channel_id), 1):
-                    if reader not in told and reader.wants(entry):
-                        reader.receive(entry)
+                    self._tell(reader, entry, told)
+                    if len(pending) > 1 and _is_move(entry, pending[1][0]):
+                        self._tell(reader, *pending[1])
                     if place % _AT_ONCE == 0:
                         await trio.lowlevel.checkpoint()
                 pending.popleft()  # only now, for those who wait until all is told
                 await trio.lowlevel.checkpoint()
+
+
+def _is_move(entry: Entry, following: Entry) -> bool:
+    """Whether two entries are one step: somebody went to another channel. Readers of both get them together."""
+    same_step = following.number == entry.number + 1 and following.user_id == entry.user_id
+    return same_step and (entry.type, following.type) == ("user_left", "user_joined")

@@ -16,6 +16,7 @@ from gateway.connection.outbox import Frame
 from gateway.identity.rights import MESSAGE, MODERATE, PUBLISH, SUBSCRIBE, WATCH
 from gateway.media_objects import convert, parameters_of, request_errors
 from gateway.session.admission import check_renewal
+from gateway.session.moving import move_session
 from gateway.session.session import Session
 from gateway.session.statistics import session_stats
 from gateway.session.watching import unwatch as unwatch_channels
@@ -44,6 +45,8 @@ from protocol.requests import (
     GetStats,
     IceRestarted,
     Join,
+    Move,
+    Moved,
     Pause,
     Ping,
     Produce,
@@ -264,6 +267,11 @@ def set_priority(session: Session, data: SetPriority) -> Done:
 
 
 # Requests that concern no transport and no stream.
+
+
+@handler(needs=None)
+def move(session: Session, data: Move) -> Moved:
+    return move_session(session, data)
 
 
 @handler(needs=MESSAGE)

@@ -20,6 +20,7 @@ from gateway.gateway import Gateway
 from gateway.identity.tokens import TokenRefused
 from gateway.session.admission import AdmittedJoin, NoRoom, check_identity, require_room
 from gateway.session.handlers import perform
+from gateway.session.moving import arrival
 from gateway.session.observer import MemberObserver
 from gateway.session.request_source import RequestSource
 from gateway.session.resume import resume_session
@@ -157,31 +158,18 @@ async def take_seat(gateway: Gateway, connection: Connection, request: AdmittedJ
 
     def welcome(channel: Channel) -> None:
         connection.begin_session(request.id)
-        gateway.seats[member.session_id] = channel, member
         gateway.feed.note_joined(connection, channel.id, gateway.journal.number)
-        data = Joined(
-            session_id=member.session_id,
-            user_id=user_id,
-            channel_id=channel.id,
-            participants=channel.snapshot(),
-            revision=channel.revision,
-            router_rtp_capabilities=gateway.capabilities,
-            ice_servers=gateway.ice_servers_for(user_id),
-            ping_interval_ms=round(gateway.config.ping_interval * 1000),
-            session_secret=member.secret,
-            epoch=channel.epoch,
-            grants=rights.listed_grants,
-        )
-        connection.respond(Ok(request.id, data))
+        connection.respond(Ok(request.id, Joined(**arrival(gateway, channel, member))))
 
     before, connection.log = connection.log, connection.log.bind(channel=join.channel_id, user=user_id)
     try:
-        async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
-            yield channel, member
+        async with gateway.channels.seat(join.channel_id, member, welcome) as seat:
+            gateway.seats[member.session_id] = seat
+            yield seat
     finally:
-        had_seat = gateway.seats.pop(member.session_id, None) is not None
-        if had_seat and (why := connection.end_reason) is not None and why.comes_back:
-            gateway.lost_seats.add(join.channel_id, user_id, member.secret, trio.current_time())
+        had_seat = gateway.seats.pop(member.session_id, None)
+        if had_seat is not None and (why := connection.end_reason) is not None and why.comes_back:
+            gateway.lost_seats.add(had_seat.channel.id, user_id, member.secret, trio.current_time())
         connection.end_session()
         # The last log lines of an ending connection still name its user.
         connection.log = before if connection.end_reason is None else connection.log
@@ -190,12 +178,12 @@ async def take_seat(gateway: Gateway, connection: Connection, request: AdmittedJ
 @asynccontextmanager
 async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
     """Open the media of a member. Yield the session, which the handlers of its requests get."""
-    channel, member = seat
-    async with sfu.open_peer(gateway.router_of(channel), MemberObserver(channel, member), name=member.user_id) as peer:
+    member = seat.member
+    async with sfu.open_peer(gateway.router_of(seat.channel), MemberObserver(seat), name=member.user_id) as peer:
         member.peer = peer
         member.connection.media_heard_at = peer.media_heard_at
         try:
-            yield Session(gateway, channel, member, peer)
+            yield Session(gateway, seat, peer)
         finally:
             # The connection outlives the session and must not keep its media alive.
             member.connection.media_heard_at = no_media

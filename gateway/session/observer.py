@@ -3,7 +3,7 @@
 from attrs import define
 
 import sfu
-from gateway.channel.channel import Channel
+from gateway.channel.channel import Seat
 from gateway.channel.member import Member
 from gateway.media_objects import convert
 from protocol.events import ConsumerClosed, ConsumerUpdated, ProducerLayers, TransportState, TransportStateChanged
@@ -21,12 +21,16 @@ _REPORTED_STATES: dict[sfu.TransportState, TransportState] = {
 class MemberObserver:
     """The :class:`sfu.PeerObserver` of one member. It only fills outboxes and never waits."""
 
-    channel: Channel
-    member: Member
+    seat: Seat
+
+    @property
+    def member(self) -> Member:
+        """The member whose peer this is."""
+        return self.seat.member
 
     def transport_changed(self, transport: sfu.Transport) -> None:
         """Send the new state. The transport's producers closed in the same step, so the list changes once."""
-        self.channel.update(self.member)
+        self.seat.channel.update(self.member)
         state = _REPORTED_STATES[transport.state]
         self.member.connection.send_event(TransportStateChanged(transport.id, state))
 

@@ -6,7 +6,7 @@ from typing import Final
 import trio
 
 import sfu
-from gateway.channel.channel import Channel
+from gateway.channel.channel import Channel, Seat
 from gateway.channel.member import Member
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
@@ -30,7 +30,8 @@ def resume_session(gateway: Gateway, connection: Connection, request: Request) -
     """
     data = request.data
     assert isinstance(data, ResumeSession)
-    channel, member = _find_seat(gateway, data)
+    seat = _find_seat(gateway, data)
+    channel, member = seat.channel, seat.member
     resumed, log = member.connection, member.connection.replay_log
     assert log is not None
     if not resumed.resume_budget.take(1, trio.current_time()):
@@ -58,12 +59,12 @@ def resume_session(gateway: Gateway, connection: Connection, request: Request) -
     resumed.log.info("session resumed", lost=missing is None, sent_again=len(missing or ()))
 
 
-def _find_seat(gateway: Gateway, data: ResumeSession) -> tuple[Channel, Member]:
+def _find_seat(gateway: Gateway, data: ResumeSession) -> Seat:
     seat = gateway.seats.get(data.session_id)
     # Compare in any case, so that the time of the answer tells nobody which sessions exist.
-    secret = _NO_SECRET if seat is None else seat[1].secret
+    secret = _NO_SECRET if seat is None else seat.member.secret
     is_right = hmac.compare_digest(secret, data.session_secret)
-    if seat is None or not is_right or seat[1].is_ending:
+    if seat is None or not is_right or seat.member.is_ending:
         raise RequestError(ErrorCode.NOT_FOUND, "no such session: it has ended, or the secret is wrong; join again")
     return seat
 
@@ -82,6 +83,7 @@ def _whole_state(channel: Channel, member: Member, last_request: int, last_event
         transports=tuple(TransportEntry(one.id, one.direction, TRANSPORT_STATES[one.state]) for one in transports),
         producers=member.participant.producers,
         consumers=tuple(_consumer_entry(channel, one) for one in consumers),
+        channel_id=channel.id,
     )
 
 

@@ -6,7 +6,7 @@ import trio
 from attrs import frozen
 
 import sfu
-from gateway.channel.channel import Channel
+from gateway.channel.channel import Channel, Seat
 from gateway.channel.member import Member
 from gateway.channel.moderation import Moderation
 from gateway.gateway import Gateway
@@ -20,9 +20,18 @@ class Session:
     """The objects that the handlers of one session's requests need."""
 
     gateway: Gateway
-    channel: Channel
-    member: Member
+    seat: Seat
     peer: sfu.Peer
+
+    @property
+    def channel(self) -> Channel:
+        """The channel that the client is in at present."""
+        return self.seat.channel
+
+    @property
+    def member(self) -> Member:
+        """The client itself."""
+        return self.seat.member
 
     @property
     def moderation(self) -> Moderation:

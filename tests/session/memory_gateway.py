@@ -4,7 +4,7 @@ import itertools
 import json
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,7 +66,7 @@ class RawClient:
         assert isinstance(text, str)
         sequence, rest = split_sequence(text)
         if sequence is None:
-            if '"sessionId"' in text:  # the answer to `join`
+            if '"sessionId"' in text and '"mediaKept"' not in text:  # the answer to `join`
                 self.last_event = 0
             return text
         # A client that reads too slowly gets `closing` in the place of the waiting events.
@@ -263,22 +263,28 @@ def capture_logs() -> Iterator[Log]:
 
 
 @asynccontextmanager
-async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
-    """Run a gateway with this configuration while the block runs. Remaining clients are cancelled."""
+async def open_rig(*, seed: int = 1, routers: int = 1, **settings: Any) -> AsyncIterator[Rig]:
+    """Run a gateway with this configuration while the block runs. Remaining clients are cancelled.
+
+    ``routers`` is the number of its planes. The rig counts the media of the first one.
+    """
     config = Config(**settings)
     rng = random.Random(seed)
     numbers = itertools.count(1)
-    plane = MemoryDataPlane(lambda path, datagram: None, rng)
     metrics = Metrics()
     with capture_logs() as log:
         async with (
             trio.open_nursery() as nursery,
-            sfu.serve_router(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as router,
+            AsyncExitStack() as stack,
         ):
-            log.router = router
-            gateway = Gateway(
-                config, [router], metrics, new_id=lambda: f"made-up-{next(numbers)}", utc_now=lambda: TODAY
-            )
+            served = []
+            for number in range(routers):
+                plane = MemoryDataPlane(lambda path, datagram: None, rng)
+                address = ("192.0.2.1", 40000 + number)
+                serve = sfu.serve_router(config.media, plane, [address], rng=rng, today=TODAY)
+                served.append(await stack.enter_async_context(serve))
+            router = log.router = served[0]
+            gateway = Gateway(config, served, metrics, new_id=lambda: f"made-up-{next(numbers)}", utc_now=lambda: TODAY)
             metrics.watch(gateway.channels, router)
             nursery.start_soon(gateway.feed.run)
             yield Rig(gateway, router, metrics, nursery, log)

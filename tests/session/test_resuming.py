@@ -118,7 +118,7 @@ async def test_a_request_that_waits_in_the_inbox_is_served_and_answered_once(aut
         (ben,) = await rig.joined("ben")
         ada = await rig.connect()
         session = await join(ada, "ada")
-        connection = rig.gateway.seats[session["sessionId"]][1].connection
+        connection = rig.gateway.seats[session["sessionId"]].member.connection
         text = json.dumps({"id": 7, "type": "message", "data": {"data": "once"}})
         assert connection.attachment is not None
         for _ in range(2):
@@ -193,7 +193,7 @@ async def test_nothing_from_the_old_socket_counts_after_the_new_one(autojump_clo
     async with open_rig() as rig:
         ada = await rig.connect()
         session = await join(ada, "ada")
-        connection = rig.gateway.seats[session["sessionId"]][1].connection
+        connection = rig.gateway.seats[session["sessionId"]].member.connection
         old = connection.attachment
         assert old is not None
         again, _ = await resume(rig, session, lastAnswer=1)
@@ -281,7 +281,7 @@ async def test_an_acknowledgement_makes_room(autojump_clock: MockClock) -> None:
         ada, ben = await rig.connect(), await rig.connect()
         session = await join(ada, "ada")
         await ben.join("ben")
-        log = rig.gateway.seats[session["sessionId"]][1].connection.replay_log
+        log = rig.gateway.seats[session["sessionId"]].member.connection.replay_log
         assert log is not None
         for number in range(2 * limits.MAX_UNACKNOWLEDGED_BYTES // 15_000):
             await ben.ok("message", data=[number, "x" * 15_000])
@@ -371,7 +371,7 @@ async def test_a_ping_without_numbers_acknowledges_nothing(autojump_clock: MockC
     async with open_rig() as rig:
         ada = await rig.connect()
         session = await join(ada, "ada")
-        log = rig.gateway.seats[session["sessionId"]][1].connection.replay_log
+        log = rig.gateway.seats[session["sessionId"]].member.connection.replay_log
         assert log is not None
         await ada.ok("ping")
         log.start_over()  # as if the answers had been dropped

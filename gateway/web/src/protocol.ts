@@ -19,7 +19,7 @@ export type MediaKind = types.MediaKind;
 export type Source = 'microphone' | 'camera' | 'screen' | 'screen_audio' | 'other';
 export type Direction = 'send' | 'receive';
 export type VoiceStateType = 'user_joined' | 'user_left' | 'user_updated';
-export type LeaveReason = 'left' | 'disconnected' | 'timed_out' | 'replaced' | 'removed' | 'ended' | 'failed' | 'draining' | 'node_lost';
+export type LeaveReason = 'left' | 'disconnected' | 'timed_out' | 'replaced' | 'removed' | 'ended' | 'moved' | 'failed' | 'draining' | 'node_lost';
 export type ConsumerClosedReason = 'producer_closed' | 'user_left' | 'failed';
 export type TransportState = 'connected' | 'disconnected' | 'failed' | 'closed';
 export type ConnectionQuality = 'excellent' | 'good' | 'poor' | 'lost';
@@ -118,6 +118,12 @@ export type Join = {
   token?: string;
   metadata?: Record<string, unknown>;
   sessionSecret?: string;
+};
+
+/** Go to another channel in one step. `userId` may only be the client's own, in this version. */
+export type Move = {
+  channelId: string;
+  userId?: string;
 };
 
 /** Go on with a session over a new WebSocket. */
@@ -367,6 +373,22 @@ export type Joined = {
   grants: string[];
 };
 
+/** `ok` of `move`: what `join` of the new channel would answer. The session is the same. */
+export type Moved = {
+  sessionId: string;
+  userId: string;
+  channelId: string;
+  participants: Participant[];
+  revision: number;
+  routerRtpCapabilities: RtpCapabilities;
+  iceServers: RTCIceServer[];
+  pingIntervalMs: number;
+  sessionSecret: string;
+  epoch: number;
+  grants: string[];
+  mediaKept: boolean;
+};
+
 /** `ok` of `resume_session`. */
 export type SessionResumed = {
   lost: boolean;
@@ -378,6 +400,7 @@ export type SessionResumed = {
   transports?: TransportEntry[];
   producers?: ParticipantProducer[];
   consumers?: ConsumerEntry[];
+  channelId?: string;
 };
 
 /** `ok` without content. */
@@ -455,6 +478,7 @@ export type VoiceState = {
   count: number;
   participants?: Participant[];
   reason?: LeaveReason;
+  to?: string;
 };
 
 /** A consumer of this session closed, although the session did not ask for it. */
@@ -516,6 +540,7 @@ export type Closing = {
 
 export type RequestMap = {
   join: { data: Join; ok: Joined };
+  move: { data: Move; ok: Moved };
   resume_session: { data: ResumeSession; ok: SessionResumed };
   leave: { data: Leave; ok: Done };
   create_transport: { data: CreateTransport; ok: TransportCreated };

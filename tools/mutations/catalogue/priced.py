@@ -134,7 +134,7 @@ MUTATIONS: Final = (
         5,
         "A new channel opens on a plane that is full.",
         "gateway/gateway.py",
-        "                not self._has_room_on(plane),\n",
+        "                not self.has_room_on(plane),\n",
         "",
         (f"{_PLANES}::test_a_full_plane_gets_no_new_channels_and_readyz_is_503_only_if_all_are_full",),
     ),

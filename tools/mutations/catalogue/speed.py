@@ -63,12 +63,12 @@ MUTATIONS: Final = (
         "gateway/session/lifecycle.py",
         """\
         try:
-            yield Session(gateway, channel, member, peer)
+            yield Session(gateway, seat, peer)
         finally:
 """,
         """\
         try:
-            yield Session(gateway, channel, member, peer)
+            yield Session(gateway, seat, peer)
         finally:
             with trio.move_on_after(gateway.config.goodbye_timeout, shield=True):
                 await member.connection.outbox.wait_empty()
