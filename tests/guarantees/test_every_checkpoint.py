@@ -50,6 +50,45 @@ async def test_a_client_that_dies_at_any_checkpoint_leaves_nothing_behind(way: W
     assert await last(every_checkpoint(life, "eve", way=way, conditions=conditions)) > FEWEST
 
 
+async def life_in_three_channels(world: World) -> None:
+    """Eve moves through the channels with her voice, and opens one of them."""
+    ada, ben = await world.call("ada", "ben")
+    (cleo,) = await world.joined("cleo", channel="cellar")
+    sound = await cleo.publish()
+    eve = world.client("eve")
+    await eve.connect()
+    await eve.join()
+    voice = await eve.publish()
+    await eve.subscribe(next(iter(ada.producers)))
+    await ben.subscribe(voice)
+    await eve.transport("receive")
+    await eve.move("cellar")
+    await eve.subscribe(sound)
+    await cleo.subscribe(voice)
+    await eve.move("attic")
+    await eve.move("lobby")
+    await ben.subscribe(voice)
+    await eve.ask("message", data="back")
+    await eve.close()
+
+
+@pytest.mark.parametrize("way", [cancelled, reset, removed], ids=str)
+async def test_a_client_that_dies_at_any_checkpoint_while_it_moves_leaves_nothing_behind(way: Way) -> None:
+    assert await last(every_checkpoint(life_in_three_channels, "eve", way=way)) > 120
+
+
+async def test_a_member_of_either_channel_may_die_at_any_checkpoint_while_another_client_moves() -> None:
+    async def scenario(world: World) -> None:
+        ada, _ben = await world.call("ada", "ben")
+        await world.call("cleo", "dora", channel="cellar")
+        world.mark()
+        await ada.move("cellar")
+        await ada.move("lobby")
+
+    for victim in ("ben", "cleo"):
+        assert await last(every_checkpoint(scenario, victim, counted=("ada", victim), from_mark=True)) > 8
+
+
 async def eve_leaves(world: World) -> None:
     """Eve's connection breaks during a call."""
     _ada, ben, _eve = await world.call("ada", "ben", "eve")

@@ -37,7 +37,8 @@ actions: st.SearchStrategy[Action] = st.one_of(
     st.tuples(st.just("close"), any_client),
     st.tuples(st.just("leave"), any_client),
     st.tuples(st.just("message"), any_client),
-    st.tuples(st.just("move"), any_client),
+    st.tuples(st.just("change_network"), any_client),
+    st.tuples(st.just("move"), any_client, st.sampled_from(CHANNELS)),
     st.tuples(st.just("mute"), any_client),
     st.tuples(st.just("unmute"), any_client),
     st.tuples(st.just("lock"), st.sampled_from(CHANNELS)),
@@ -132,7 +133,13 @@ class Script:
     async def message(self, number: str) -> None:
         await self._one(number).ask("message", data="hello")
 
-    async def move(self, number: str) -> None:
+    async def move(self, number: str, channel: str) -> None:
+        client = self._one(number)
+        await client.move(channel)
+        if client.user in self._muted_users:
+            self.world.interrupted.update(client.producers)
+
+    async def change_network(self, number: str) -> None:
         client = self._one(number)
         if client.is_resuming or await client.resume():
             return
@@ -181,7 +188,7 @@ class Script:
         for client in self.world.clients.values():
             stay = client.current_stay
             # Those who wait for a seat end as well. Those who leave by themselves stay connected.
-            if not client.over.is_set() and (stay is None or stay.channel == channel):
+            if not client.over.is_set() and (stay is None or stay.channel == channel or client.is_moving):
                 self.world.expect_end(client.name, must=False)
         with suppress(RequestError):
             self._moderation.end(channel, by=ADMIN)

@@ -179,6 +179,8 @@ class HarnessClient:
         kind = self._request_types.get(frame.get("id", -1))
         if frame["type"] == "ok" and kind == "join":
             self.stays.append(Stay(frame["data"]["channelId"], frame["data"]["userId"], received))
+        elif frame["type"] == "ok" and kind == "move":
+            self._move(received)
         elif frame["type"] == "ok" and kind == "leave":
             self.stays[-1].left = received
             self._forget_media()
@@ -187,6 +189,13 @@ class HarnessClient:
         elif frame["type"] == "transport_state" and frame["data"]["state"] == "closed":
             self._lose_transport(frame["data"]["transportId"])
         self._notify()
+
+    def _move(self, received: ReceivedFrame) -> None:
+        data = received.frame["data"]
+        self.stays[-1].left = received
+        self.stays.append(Stay(data["channelId"], data["userId"], received, events=self.last_event))
+        if not data["mediaKept"]:
+            self._forget_media()
 
     def _is_news(self, frame: Json, sequence: int | None) -> bool:
         """Whether a frame came for the first time.  While two sockets overlap, it may come on both."""
@@ -315,6 +324,15 @@ class HarnessClient:
         """
         own = {"username": self.user, "userId": self.user, "sessionSecret": secret_of(self.user)}
         return await self.ask("join", **{"channelId": channel, **own, **data})
+
+    async def move(self, channel: str) -> Any:
+        """Go to another channel, and return the data of the answer."""
+        return await self.ask("move", channelId=channel)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the answer to a ``move`` is missing."""
+        return any(self._request_types[number] == "move" for number in self._unanswered)
 
     async def leave(self) -> None:
         await self.ask("leave")

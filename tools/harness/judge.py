@@ -42,12 +42,20 @@ def judge(world: World) -> None:
 
 
 def judge_order(world: World) -> None:
-    """First the media is closed and leaves the packet path, then the list changes, then the others are notified."""
+    """First the media is closed and leaves the packet path, then the list changes, then the others are notified.
+
+    A client that moves may keep its transports and producers, but nothing may pass between it and the old channel.
+    """
     entries = world.trace.entries
     for place, entry in enumerate(entries):
         if entry.step == "begin: take off list":
             if entry.detail["media"]:
                 raise GuaranteeBroken(1, f"{entry.client} left the list while its media was still open", entry)
+            _judge_notices(entries[:place], entry)
+            _judge_forwarding(world, entry)
+        elif entry.step == "begin: move off list":
+            if entry.detail["streams"]:
+                raise GuaranteeBroken(1, f"{entry.client} moved while others still got its media, or it theirs", entry)
             _judge_notices(entries[:place], entry)
             _judge_forwarding(world, entry)
         elif entry.step == "begin: close peer":
@@ -84,9 +92,14 @@ def _is_leave_of(text: str, user: str, channel: str) -> bool:
 
 
 def _judge_forwarding(world: World, removal: TraceEntry) -> None:
-    """The gateway forwards no packet from or to a session after its removal from the list."""
+    """The gateway forwards no packet of the streams from or to a session after its removal from the list.
+
+    A session that has moved may have other streams later.
+    """
     session = removal.detail["peer"]
     for entry in world.trace.of("consume"):
+        if entry.order > removal.order:
+            continue
         last = world.trace.forwarded.get((entry.client, entry.detail["ssrc"]), 0)
         if session in (entry.detail["peer"], entry.detail["source"]) and last > removal.order:
             why = f"the gateway forwarded a packet from or to {removal.client} after its removal, as event {last}"
@@ -149,7 +162,7 @@ def judge_stay(world: World, client: HarnessClient, stay: Stay) -> None:
     if list(people)[-1:] != [stay.user]:
         raise GuaranteeBroken(2, "the new participant is not the last on the list", stay.joined)
     replay = Replay(stay.user, joined["revision"], people)
-    last_event = 0
+    last_event = stay.events
     for received in _during(client, stay):
         if "id" not in received.frame:
             last_event += 1

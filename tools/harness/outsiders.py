@@ -50,7 +50,7 @@ class Outsiders:
 def judge_outsiders(world: World) -> None:
     """In each epoch of a channel, revisions rise by one, each join has one leave, and the lists in the end are true.
 
-    Whoever watches gets the same changes in the same order.
+    Whoever watches gets the same changes in the same order. A move is a leave, and a join right after it.
     """
     outsiders = world.outsiders
     changes = [text for *_, text in outsiders.entries if text]
@@ -61,6 +61,7 @@ def judge_outsiders(world: World) -> None:
         raise GuaranteeBroken(3, why, f"the first other change is {place}")
     lists: dict[str, dict[str, Any]] = {}
     positions: dict[str, tuple[int, int]] = {}
+    _judge_moves(outsiders)
     for channel, kind, position, text in outsiders.entries:
         _judge_position(channel, kind, position, positions.get(channel), lists.get(channel))
         positions[channel] = position
@@ -74,6 +75,15 @@ def judge_outsiders(world: World) -> None:
         expected, shown = world.present_in(channel), list(lists.get(channel, {}))
         if shown != expected:
             raise GuaranteeBroken(2, f"the journal lists {shown} in {channel}, but {expected} are there")
+
+
+def _judge_moves(outsiders: Outsiders) -> None:
+    arrival: tuple[str, str, str] | None = None
+    for channel, kind, _, text in [*outsiders.entries, ("", "the end", (0, 0), "")]:
+        change = json.loads(text) if text else {}
+        if arrival not in (None, (channel, kind, change.get("userId"))):
+            raise GuaranteeBroken(2, f"a move is no single step: {kind} of {channel} came before {arrival}", change)
+        arrival = (change["to"], "user_joined", change["userId"]) if change.get("reason") == "moved" else None
 
 
 def _judge_position(

@@ -56,6 +56,14 @@ def number_of_peer(producer: sfu.Producer) -> int | None:
     return owner.member.peer.number if isinstance(owner, MemberObserver) and owner.member.peer is not None else None
 
 
+def streams_with_others(peer: sfu.Peer | None) -> int:
+    """How many consumers this peer has, or others have of its producers."""
+    if peer is None:
+        return 0
+    consumers = peer.directory.consumers.values()
+    return sum(peer.guard in (one.guard, one.producer.guard) for one in consumers)
+
+
 def media_count(peer: sfu.Peer | None) -> int:
     """How many transports, producers and consumers of this peer the router still knows."""
     if peer is None:
@@ -142,6 +150,17 @@ OTHER_STEPS: Final[dict[str, Step]] = {
         "admit",
         lambda _, member, __: name_of_connection(member.connection),
         before=lambda channel, member, _: {"channel": channel.id, "user": member.user_id},
+    ),
+    "move off list": Step(
+        Channel,
+        "dismiss",
+        lambda _, member, __: name_of_connection(member.connection),
+        before=lambda channel, member, _: {
+            "channel": channel.id,
+            "user": member.user_id,
+            "streams": streams_with_others(member.peer),
+            "peer": member.peer and member.peer.number,
+        },
     ),
     "consume": Step(
         sfu.Peer,

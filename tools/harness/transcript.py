@@ -41,12 +41,17 @@ class ReceivedFrame:
 
 @define
 class Stay:
-    """One stay in a channel as the client knows it, from the answer to ``join`` to the answer to ``leave``."""
+    """One stay in a channel as the client knows it, from the answer to ``join`` or ``move`` to that of ``leave`` or of
+    the next ``move``.
+
+    ``events`` is the ``seq`` of the session's last event before it.
+    """
 
     channel: str
     user: str
     joined: ReceivedFrame
     left: ReceivedFrame | None = None
+    events: int = 0
 
     @property
     def revision(self) -> int:
