@@ -37,7 +37,7 @@ class Doors:
     # The listeners of each door, with the scope of the task that accepts.
     _listening: list[tuple[trio.CancelScope, Sequence[trio.SocketListener]]] = field(factory=list)
 
-    async def listen(
+    async def listen(  # noqa: ASYNC114, ASYNC128: trio.serve_listeners says that it has started
         self,
         connections: trio.Nursery,
         door: FrontDoor,

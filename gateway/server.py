@@ -117,7 +117,7 @@ class Server:
         self.doors.stop_listening()
         self.gateway.end_all_for_restart()
         with trio.move_on_after(2 * (self.config.exit_timeout + self.config.courtesy_timeout)):
-            while self.gateway.seats:
+            while self.gateway.seats:  # noqa: ASYNC110: no event announces it
                 await trio.sleep(_LOOK_EVERY)
             # The successor reads the journal as soon as it has the lock.
             await self.gateway.journal.wait_committed(self.gateway.journal.number)

@@ -72,6 +72,7 @@ from protocol.requests import (
 from protocol.responses import Done, Error, ErrorData, Ok
 from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats
 from protocol.vocabulary import Direction, Layers, MediaKind, Participant, ParticipantProducer, Source
+from protocol.watching import Unwatch, Watch, Watched, WatchedChannel
 
 __all__ = [
     "EVENTS",
@@ -156,8 +157,12 @@ __all__ = [
     "TransportStats",
     "UnlockChannel",
     "Unmute",
+    "Unwatch",
     "VoiceState",
     "VoiceStateType",
+    "Watch",
+    "Watched",
+    "WatchedChannel",
     "decode_from_gateway",
     "decode_request",
     "encode",

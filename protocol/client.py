@@ -14,7 +14,6 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
 from typing import Any, TypeVar
 
 import trio
@@ -28,6 +27,7 @@ from protocol.declarations import Event, OkData, RequestData
 from protocol.errors import RequestError
 from protocol.event_buffer import ConnectionClosed, EventBuffer, EventsLost, StateLost
 from protocol.media import DtlsParameters, IceCredentials, RtpCapabilities, RtpParameters
+from protocol.mirror import positions_for
 from protocol.moderation import (
     EndChannel,
     LimitMembers,
@@ -64,12 +64,10 @@ from protocol.requests import (
     SetLayers,
     SetPriority,
     TransportCreated,
-    Unwatch,
-    Watch,
-    Watched,
 )
 from protocol.stats import Stats
 from protocol.vocabulary import Direction, MediaKind, Position, Source
+from protocol.watching import Unwatch, Watch, Watched
 
 __all__ = [
     "AnswerLost",
@@ -133,10 +131,7 @@ class Client:
         await self.request(Leave())
 
     async def move(self, channel_id: str) -> Moved:
-        """Go to another channel in one step, so that nobody sees this program in both, or in none.
-
-        All its consumers are gone. If ``media_kept`` is false, so are its transports and producers.
-        """
+        """Go to another channel in one step. All consumers close, and without ``media_kept`` all other media."""
         return await self.request(Move(channel_id))
 
     async def create_transport(
@@ -225,7 +220,7 @@ class Client:
         The changes come as events. :class:`protocol.mirror.Mirror` keeps the lists, and the positions for ``after``.
         """
         given = tuple(channel_ids)
-        return await self.request(Watch(given or None, prefix, _those_of(after or {}, given, prefix), token))
+        return await self.request(Watch(given or None, prefix, positions_for(after or {}, given, prefix), token))
 
     async def unwatch(self, channel_ids: Iterable[str] = (), *, prefix: str | None = None) -> None:
         """Follow these channels, or this prefix, no longer."""
@@ -293,14 +288,6 @@ class Client:
         connection.
         """
         return Events(self._link.events)
-
-
-def _those_of(after: Mapping[str, Position], channel_ids: Sequence[str], prefix: str | None) -> dict[str, Position]:
-    """The positions that concern a ``watch``, as many as it may have."""
-    if prefix is None:
-        return {name: after[name] for name in channel_ids if name in after}
-    with_prefix = ((name, position) for name, position in after.items() if name.startswith(prefix))
-    return dict(islice(with_prefix, limits.MAX_WATCHED_CHANNELS))
 
 
 class Events:

@@ -1,13 +1,15 @@
 """A copy of the lists of channels, kept by a client that watches them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from attrs import define, field
 
+from protocol import limits
 from protocol.declarations import Event
 from protocol.events import VoiceState
-from protocol.requests import Watched, WatchedChannel
 from protocol.vocabulary import Participant, Position
+from protocol.watching import Watched, WatchedChannel
 
 
 @define
@@ -61,3 +63,11 @@ class Mirror:
         if state.participants:
             self.channels[state.channel_id] = {one.user_id: one for one in state.participants}
         self.after[state.channel_id] = Position(state.epoch or 0, state.revision or 0)
+
+
+def positions_for(after: Mapping[str, Position], channel_ids: Sequence[str], prefix: str | None) -> dict[str, Position]:
+    """The positions that concern a ``watch``, as many as it may have."""
+    if prefix is None:
+        return {name: after[name] for name in channel_ids if name in after}
+    with_prefix = ((name, position) for name, position in after.items() if name.startswith(prefix))
+    return dict(islice(with_prefix, limits.MAX_WATCHED_CHANNELS))

@@ -8,14 +8,11 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from protocol.declarations import REQUEST_TYPES, OkData, RequestData, request
-from protocol.events import VoiceState
 from protocol.media import DtlsParameters, IceCandidate, IceCredentials, IceParameters, RtpCapabilities, RtpParameters
 from protocol.responses import Done
 from protocol.stats import Stats, TransportStatsState
 from protocol.vocabulary import (
     ChannelId,
-    ChannelIds,
-    ChannelPrefix,
     Count,
     Direction,
     Layer,
@@ -26,7 +23,6 @@ from protocol.vocabulary import (
     OneOf,
     Participant,
     ParticipantProducer,
-    Positions,
     Priority,
     Recipients,
     SessionSecret,
@@ -82,10 +78,7 @@ class Join(RequestData[Joined]):
 
 @frozen
 class Moved(Joined):
-    """``ok`` of ``move``: what ``join`` of the new channel would answer. The session is the same.
-
-    ``media_kept`` tells whether the session's transports and producers live on. Its consumers never do.
-    """
+    """``ok`` of ``move``. ``media_kept`` tells whether transports and producers live on. Consumers never do."""
 
     media_kept: bool = field(kw_only=True)
 
@@ -338,56 +331,6 @@ class SendMessage(RequestData[Delivered]):
 
     data: MessageData
     to: Recipients | None = None
-
-
-@frozen
-class WatchedChannel:
-    """What a watcher needs to know about one channel: its list as of ``epoch`` and ``revision``, or ``events``.
-
-    With ``snapshot``, the list is whole, and replaces whatever the client has. With ``events``, these changes lead from
-    the position that the client named to the present list.
-    """
-
-    channel_id: ChannelId
-    epoch: Count | None = None
-    revision: Count | None = None
-    participants: tuple[Participant, ...] | None = None
-    snapshot: bool | None = None
-    events: tuple[VoiceState, ...] | None = None
-
-
-@frozen
-class Watched(OkData):
-    """``ok`` of ``watch``: one entry for each named channel, or for each open channel with the prefix."""
-
-    channels: tuple[WatchedChannel, ...]
-
-
-@request("watch")
-@frozen
-class Watch(OneOf, RequestData[Watched]):
-    """Follow the lists of channels without joining them.
-
-    ``after`` names the positions that the client has. ``token`` is for clients that are in no channel.
-    """
-
-    alternatives: ClassVar[tuple[str, ...]] = ("channel_ids", "prefix")
-
-    channel_ids: ChannelIds | None = None
-    prefix: ChannelPrefix | None = None
-    after: Positions = field(factory=dict)
-    token: Token | None = field(default=None, repr=False)
-
-
-@request("unwatch")
-@frozen
-class Unwatch(OneOf, RequestData[Done]):
-    """Stop following channels, or a prefix, that an earlier ``watch`` named."""
-
-    alternatives: ClassVar[tuple[str, ...]] = ("channel_ids", "prefix")
-
-    channel_ids: ChannelIds | None = None
-    prefix: ChannelPrefix | None = None
 
 
 @request("ping")

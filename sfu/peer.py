@@ -15,9 +15,10 @@ from sfu import ortc
 from sfu.closing import Resource, close_or_drop
 from sfu.consumer import Consumer
 from sfu.dataplane.interface import ConsumerId, ProducerId
-from sfu.errors import Conflict, InvalidParameters, LimitExceeded, NotFound, WrongDirection
+from sfu.errors import Conflict, LimitExceeded, NotFound, WrongDirection
 from sfu.guard import Guard
 from sfu.layers import Layers
+from sfu.lookup import notify_closed, own, receiver_of
 from sfu.producer import Producer
 from sfu.settings import ConsumerEndReason, TransportState
 from sfu.transport import Direction, Transport
@@ -155,7 +156,7 @@ class Peer:
         if len(self.consumers) >= self.context.settings.max_consumers:
             raise LimitExceeded(f"at most {self.context.settings.max_consumers} consumers", "max_consumers")
         report_interval = self.context.settings.report_interval_of(producer.kind)
-        plan = _receiver(transport, capabilities).plan(producer.plan, report_interval=report_interval)
+        plan = receiver_of(transport, capabilities).plan(producer.plan, report_interval=report_interval)
         if producer.plane_id in transport.consumers:
             raise Conflict("this transport has a consumer of this producer already")
         consumer_id = self.context.new_id()
@@ -195,13 +196,13 @@ class Peer:
     # Finding this peer's objects.  Each raises ``NotFound`` for any other identifier.
 
     def transport(self, transport_id: str) -> Transport:
-        return _own(self.transports, transport_id, "transport")
+        return own(self.transports, transport_id, "transport")
 
     def producer(self, producer_id: str) -> Producer:
-        return _own(self.producers, producer_id, "producer")
+        return own(self.producers, producer_id, "producer")
 
     def consumer(self, consumer_id: str) -> Consumer:
-        return _own(self.consumers, consumer_id, "consumer")
+        return own(self.consumers, consumer_id, "consumer")
 
     # Changing producers and consumers.
 
@@ -263,34 +264,6 @@ class Peer:
         transport.close()
         self.transports.pop(transport.id, None)
         return consumers, producers, closed_consumers
-
-    # Going to other people.
-
-    def close_consumers(self) -> None:
-        """Close its consumers, and then those that others have of its producers.  Notify only the others.
-
-        Transports and producers live on.
-        """
-        own = list(self.consumers.values())
-        others = [
-            consumer
-            for producer in self.producers.values()
-            for consumer in producer.consumers.values()
-            if consumer.guard is not self.guard
-        ]
-        for consumer in (*own, *others):
-            close_or_drop(consumer, self.context)
-        notify_closed(others, ConsumerEndReason.USER_LEFT)
-
-    def change_router(self, router: PeerRouter) -> None:
-        """Close everything as :meth:`close` does, and go on without media on another router."""
-        deadline = trio.current_time() + self.context.settings.exit_timeout
-        for transport in self.leave():
-            self._nursery.start_soon(self._say_goodbye, transport, deadline)
-        self.context, self.directory = router.context, router.directory
-        self.number, self.cname = self.context.new_number(), ""
-        self.directory.peers.add(self.number)
-        self.left, self.exit = False, None
 
     # Leaving.
 
@@ -377,29 +350,6 @@ class Peer:
     def forget_consumer(self, consumer: Consumer) -> None:
         self.consumers.pop(consumer.id, None)
         self.directory.consumers.pop(consumer.plane_id, None)
-
-
-def notify_closed(closed_consumers: Iterable[Consumer], why: ConsumerEndReason) -> None:
-    """Tell the owners of these consumers, mostly other clients, that they closed with their producer."""
-    for consumer in closed_consumers:
-        consumer.notify_closed(why)
-
-
-def _receiver(transport: Transport, capabilities: RtpCapabilities | None) -> ortc.Receiver:
-    """The receiver with a request's capabilities, or else with the transport's."""
-    if capabilities is not None:
-        # Share none here: the search for equal capabilities takes longer than making one plan.
-        return ortc.Receiver(capabilities)
-    if transport.receiver is None:
-        raise InvalidParameters("neither the transport nor this request has rtpCapabilities")
-    return transport.receiver
-
-
-def _own(things: dict[str, T], id_: str, what: str) -> T:
-    try:
-        return things[id_]
-    except KeyError:
-        raise NotFound(f"no such {what}") from None
 
 
 @asynccontextmanager

@@ -98,7 +98,7 @@ class Channel:
                 self.admit(member, welcome)
                 yield seat
             except BaseException as error:
-                member.connection.end(end_reasons.INTERNAL if _is_a_bug(error) else end_reasons.DRAINING)
+                member.connection.end(end_reasons.of_exception(error))
                 raise
             finally:
                 seat.channel._remove_guarded(member)
@@ -396,10 +396,3 @@ class Seat:
         self.channel.occupants -= 1
         channel.occupants += 1
         self.channel = channel
-
-
-def _is_a_bug(error: BaseException) -> bool:
-    """Whether an exception or group contains anything but cancellation."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(Exception) is not None
-    return isinstance(error, Exception)

@@ -15,7 +15,7 @@ from gateway.presence.journal import Journal
 from gateway.presence.store import Record
 from protocol.codec import encode
 from protocol.errors import ErrorCode, RequestError
-from protocol.requests import WatchedChannel
+from protocol.watching import WatchedChannel
 
 
 @define(eq=False)

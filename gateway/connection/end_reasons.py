@@ -61,3 +61,9 @@ RESTARTING: Final = EndReason(
     "the gateway restarts", "draining", CloseCode.SERVICE_RESTART, retry_after_ms=limits.MOST_RESTART_WAIT_MS
 )
 DRAINING: Final = EndReason("the gateway is going away", "draining", CloseCode.GOING_AWAY, retry_after_ms=1000)
+
+
+def of_exception(error: BaseException) -> EndReason:
+    """The reason of an end by an exception: a fault of the gateway, unless it is only cancelled."""
+    group = error if isinstance(error, BaseExceptionGroup) else BaseExceptionGroup("", [error])
+    return INTERNAL if group.subgroup(Exception) is not None else DRAINING

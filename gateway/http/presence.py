@@ -27,7 +27,7 @@ from gateway.presence.journal import Entry
 from protocol.codec import encode_value, from_json
 from protocol.constraints import InvalidValueError
 from protocol.errors import ErrorCode, RequestError
-from protocol.requests import Watch
+from protocol.watching import Watch
 
 PATH: Final = "/api/presence"
 HEARTBEAT: Final = 15.0

@@ -70,6 +70,7 @@ class Feed:
     # Each entry, with the readers that know it.
     _pending: deque[tuple[Entry, set[Subscription]]] = field(factory=deque)
     _wake: trio.Event = field(factory=trio.Event)
+    _told: trio.Event = field(factory=trio.Event)
 
     def subscription_of(self, owner: object) -> Subscription | None:
         """The subscription of an owner, if it has one."""
@@ -167,7 +168,7 @@ class Feed:
     async def wait_told(self) -> None:
         """Wait until no entry waits to be told."""
         while self._pending:
-            await trio.lowlevel.checkpoint()
+            await self._told.wait()
 
     def tell_now(self, owners: Iterable[object]) -> None:
         """Tell the readers of these owners everything that waits for them, in this step.
@@ -200,6 +201,8 @@ class Feed:
                     if place % _AT_ONCE == 0:
                         await trio.lowlevel.checkpoint()
                 pending.popleft()  # only now, for those who wait until all is told
+                self._told.set()
+                self._told = trio.Event()
                 await trio.lowlevel.checkpoint()
 
 

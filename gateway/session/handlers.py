@@ -59,12 +59,10 @@ from protocol.requests import (
     SetLayers,
     SetPriority,
     TransportCreated,
-    Unwatch,
-    Watch,
-    Watched,
 )
 from protocol.responses import Done
 from protocol.stats import Stats
+from protocol.watching import Unwatch, Watch, Watched
 
 MESSAGE_BYTES_PER_TOKEN = 65536
 """A message costs one token, plus one for every 64 KiB that it takes in all outboxes together."""

@@ -27,9 +27,10 @@ from gateway.session.resume import resume_session
 from gateway.session.session import Session
 from gateway.session.watching import unwatch, watch
 from protocol.errors import ErrorCode, RequestError
-from protocol.requests import Join, Joined, Leave, Request, ResumeSession, Unwatch, Watch
+from protocol.requests import Join, Joined, Leave, Request, ResumeSession
 from protocol.responses import Error, Ok
 from protocol.vocabulary import Participant
+from protocol.watching import Unwatch, Watch
 
 
 async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import trio
 from attrs import evolve
 
 from gateway.channel.channel import Channel, Seat
@@ -11,6 +12,7 @@ from gateway.session.admission import NoRoom
 from gateway.session.session import Session
 from protocol.errors import ErrorCode, RequestError
 from protocol.requests import Move, Moved
+from sfu.moving import change_router, close_consumers
 
 BROADCASTS = 2
 """A move tells the members of two channels."""
@@ -34,6 +36,7 @@ def move_session(session: Session, data: Move) -> Moved:
             # For the other plane, this client is a newcomer.
             if not gateway.has_room_on(target.plane):
                 raise NoRoom
+            member.came_at = trio.current_time()
         _close_media(session, target, media_kept=media_kept)
         _change_lists(gateway, seat, target)
         return Moved(**arrival(gateway, target, member), media_kept=media_kept)
@@ -59,9 +62,9 @@ def arrival(gateway: Gateway, channel: Channel, member: Member) -> dict[str, Any
 def _close_media(session: Session, target: Channel, *, media_kept: bool) -> None:
     """Let no packet pass between this session and the channel that it leaves (promise 1)."""
     if media_kept:
-        session.peer.close_consumers()
+        close_consumers(session.peer)
     else:
-        session.peer.change_router(session.gateway.router_of(target))
+        change_router(session.peer, session.gateway.router_of(target))
 
 
 def _change_lists(gateway: Gateway, seat: Seat, target: Channel) -> None:

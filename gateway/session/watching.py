@@ -14,9 +14,9 @@ from protocol import limits
 from protocol.codec import encode, from_json
 from protocol.errors import ErrorCode, RequestError
 from protocol.events import VoiceState
-from protocol.requests import Unwatch, Watch, Watched, WatchedChannel
 from protocol.responses import Done, Ok
 from protocol.vocabulary import Position
+from protocol.watching import Unwatch, Watch, Watched, WatchedChannel
 
 MOST_EVENTS = 100
 """The changes that one answer may have. A channel whose changes do not fit into it comes as a snapshot."""

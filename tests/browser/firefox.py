@@ -89,8 +89,11 @@ class FirefoxPerson:
         return str(poll_until(lambda: self.asks(selector), lambda text: text is not None, within))
 
     def leaves(self) -> None:
+        """Press Leave, wait for the form, and go to another page.  The form would go on watching the channels."""
         self._look()
         self.marionette.click("[data-testid=leave]")
+        poll_until(lambda: self.asks("window.__room.state().phase"), lambda phase: phase == "idle", within=5)
+        self.marionette.command("WebDriver:Navigate", url="about:blank")
 
     def _look(self) -> None:
         self.marionette.command("WebDriver:SwitchToWindow", handle=self.window)

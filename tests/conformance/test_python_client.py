@@ -31,6 +31,37 @@ async def next_event(client: Client) -> Event:
     raise AssertionError("unreachable")
 
 
+async def test_a_client_moves_and_its_session_goes_on_in_the_other_channel(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate, AsyncExitStack() as stack:
+
+        async def reopen() -> trio.abc.Stream:
+            await trio.lowlevel.checkpoint()
+            return gate.stream("ada")
+
+        ben = await stack.enter_async_context(protocol.client.connect_over(gate.stream("ben")))
+        ada = await stack.enter_async_context(protocol.client.connect_over(gate.stream("ada"), open_stream=reopen))
+        joined = await ada.join("lobby", "Ada", user_id="ada")
+        await ben.join("lobby", "Ben", user_id="ben")
+        arrived = await next_event(ada)
+        assert isinstance(arrived, VoiceState)
+        moved = await ada.move("studio")
+        assert (moved.channel_id, moved.revision, moved.media_kept) == ("studio", 1, True)
+        assert (moved.session_id, moved.session_secret) == (joined.session_id, joined.session_secret)
+        left = await next_event(ben)
+        assert isinstance(left, VoiceState)
+        assert (left.reason, left.to, left.count) == ("moved", "studio", 1)
+        with pytest.raises(RequestError) as refused:
+            await ada.move("studio")
+        assert refused.value.code == ErrorCode.CONFLICT
+        # The numbers of its events go on, so nothing comes twice after it has resumed.
+        ada.reconnect()
+        await ada.ping()
+        await ben.move("studio")
+        came = await next_event(ada)
+        assert isinstance(came, VoiceState)
+        assert (came.user_id, came.channel_id, came.revision) == ("ben", "studio", 2)
+
+
 async def test_a_client_takes_its_own_seat_again_with_its_secret_and_nobody_else_does(
     autojump_clock: MockClock,
 ) -> None:

@@ -14,6 +14,7 @@ from gateway.config import Config
 from gateway.http import presence
 from gateway.server import Server, open_server
 from protocol.client import Client, connect
+from tests.eventually import eventually
 from tests.front_door.memory_front_door import connect_tcp, parse, read_all, request
 from tests.identity.made_up_keys import SECRET, sign, write_key
 
@@ -254,9 +255,7 @@ async def test_a_reader_that_is_gone_leaves_nothing_behind() -> None:
         async with stream_of(server, "channel=lobby&channel=studio") as stream:
             await stream.next()
             assert server.gateway.feed.count == 2
-        with trio.fail_after(5):
-            while server.gateway.feed.count:
-                await trio.sleep(0.01)
+        await eventually(lambda: not server.gateway.feed.count)
 
 
 async def test_a_reader_that_reads_nothing_is_closed_and_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,9 +275,8 @@ async def test_a_gateway_that_stops_tells_who_left_and_ends_the_stream() -> None
     mirror = Mirror()
     async with trio.open_nursery() as nursery:
         async with running() as server:
-            nursery.start_soon(stay, server, "ada")
-            while not server.gateway.seats:
-                await trio.sleep(0.01)
+            nursery.start_soon(stay, server, "ada")  # noqa: ASYNC111: it outlives the gateway
+            await eventually(lambda: server.gateway.seats)
             tcp = await connect_tcp(server)
             stream = Stream(tcp)
             await stream.open(f"{presence.PATH}?channel=lobby", {})

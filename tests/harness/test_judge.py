@@ -8,6 +8,7 @@ import pytest
 import trio
 
 import sfu
+import sfu.lookup
 import sfu.peer
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
@@ -60,7 +61,7 @@ def test_announcing_a_leave_before_the_list_changes_is_caught(monkeypatch: Patch
     close = sfu.Peer.close
 
     def notify_first(peer: Any) -> Any:
-        peer.observer.channel._broadcast_change("user_left", peer.observer.member, reason="left")
+        peer.observer.seat.channel._broadcast_change("user_left", peer.observer.seat.member, reason="left")
         return close(peer)
 
     monkeypatch.setattr(sfu.Peer, "close", notify_first)
@@ -84,7 +85,7 @@ def test_announcing_closed_consumers_before_everything_is_closed_is_caught(monke
 
     def drop_and_tell(producer: Any) -> Any:
         closed_consumers = drop(producer)
-        sfu.peer.notify_closed(closed_consumers, sfu.ConsumerEndReason.USER_LEFT)
+        sfu.lookup.notify_closed(closed_consumers, sfu.ConsumerEndReason.USER_LEFT)
         return closed_consumers
 
     monkeypatch.setattr(sfu.Producer, "drop", drop_and_tell)
@@ -98,7 +99,7 @@ def test_forwarding_after_the_end_is_caught(monkeypatch: Patch) -> None:
 
 
 def test_announcing_a_consumers_end_after_its_senders_leave_is_caught(monkeypatch: Patch) -> None:
-    remove, notify = Channel.remove, sfu.peer.notify_closed
+    remove, notify = Channel.remove, sfu.lookup.notify_closed
     late: list[tuple[list[sfu.Consumer], Any]] = []
 
     def notify_late(channel: Channel, member: Member) -> None:

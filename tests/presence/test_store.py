@@ -20,6 +20,7 @@ from gateway.presence.journal import Entry, Journal
 from gateway.presence.store import FILE_NAME, Record, Store, StoreError
 from protocol.events import VoiceState
 from protocol.vocabulary import Participant, Position
+from tests.eventually import eventually
 
 KEEP = 1000
 
@@ -192,7 +193,7 @@ trio.run(main)
 async def test_every_join_has_one_leave_after_any_number_of_kills(tmp_path: Path) -> None:
     for _ in range(5):
         arguments = [sys.executable, "-c", KILLED, str(tmp_path)]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220: it is killed
             assert process.stdout is not None
             for _ in range(5):
                 await trio.to_thread.run_sync(process.stdout.readline)
@@ -261,9 +262,7 @@ async def test_a_full_disk_delays_the_journal_and_loses_nothing(
         disk.is_full = True
         room.joins("ada")
         room.joins("ben")
-        with trio.fail_after(5):
-            while kept.figures.failures < 3:
-                await trio.sleep(0.01)
+        await eventually(lambda: kept.figures.failures >= 3)
         assert journal.committed == 1
         disk.is_full = False
         await journal.wait_committed(journal.number)
@@ -333,7 +332,7 @@ async def test_old_entries_are_forgotten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no database at all, but a text that is long enough" * 100, None])
-async def test_a_file_that_is_no_journal_is_refused_with_a_reason(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_no_journal_is_refused_with_a_reason(tmp_path: Path, content: bytes | None) -> None:
     if content is None:
         with sqlite3.connect(tmp_path / FILE_NAME) as database:
             database.execute("PRAGMA user_version = 99")

@@ -158,9 +158,12 @@ def _objects(cls: type[attrs.AttrsInstance]) -> st.SearchStrategy[Any]:
     if cls is RtpCodecParameters:
         return st.builds(cls, **fields).map(_without_channels_of_video)
     if cls is VoiceState:
-        reasons = fields.pop("reason").filter(lambda reason: reason is not None)
+        reasons = fields.pop("reason").filter(lambda reason: reason not in (None, "moved"))
         names = fields.pop("type").filter(lambda name: name != "user_left")
-        return st.builds(cls, type=names, **fields) | st.builds(
-            cls, type=st.just("user_left"), reason=reasons, **fields
+        channels, left = fields.pop("to").filter(lambda to: to is not None), st.just("user_left")
+        return st.one_of(
+            st.builds(cls, type=names, **fields),
+            st.builds(cls, type=left, reason=reasons, **fields),
+            st.builds(cls, type=left, reason=st.just("moved"), to=channels, **fields),
         )
     return st.builds(cls, **fields)

@@ -63,6 +63,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "set_layers": lambda client: client.set_layers("c", 2, 1),
     "set_priority": lambda client: client.set_priority("c", 255),
     "message": lambda client: client.send_message({"text": "hello"}, to=["anna"]),
+    "move": lambda client: client.move("attic"),
     "watch": lambda client: client.watch(["lobby"], after={"lobby": Position(3, 4), "other": Position(1, 1)}),
     "unwatch": lambda client: client.unwatch(prefix="team-"),
     "ping": lambda client: client.ping(),

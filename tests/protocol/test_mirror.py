@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from protocol.events import MessageReceived, VoiceState
 from protocol.mirror import Mirror
-from protocol.requests import Watched, WatchedChannel
 from protocol.vocabulary import Participant, Position
+from protocol.watching import Watched, WatchedChannel
 
 
 def person(name: str) -> Participant:

@@ -124,6 +124,13 @@ def test_only_user_left_has_a_reason() -> None:
         VoiceState("user_joined", "c", "anna", "Anna", 9, 3, ANNA, 0, reason="left")
 
 
+def test_only_a_move_names_another_channel() -> None:
+    with pytest.raises(InvalidValueError):
+        VoiceState("user_left", "c", "anna", "Anna", 9, 3, ANNA, 0, reason="moved")
+    with pytest.raises(InvalidValueError):
+        VoiceState("user_left", "c", "anna", "Anna", 9, 3, ANNA, 0, reason="left", to="d")
+
+
 def test_a_request_about_one_of_several_objects_names_exactly_one() -> None:
     assert Pause(consumer_id="c").consumer_id == "c"
     with pytest.raises(InvalidValueError):

@@ -13,7 +13,8 @@ from gateway.identity.rights import EVERYBODY, GRANTS, MODERATE, WATCH
 from gateway.server import StartError, open_server
 from gateway.session.handlers import HANDLERS, NEEDS
 from protocol import REQUESTS, Join, Leave, ResumeSession
-from protocol.requests import CreateTransport, Produce, Watch
+from protocol.requests import CreateTransport, Produce
+from protocol.watching import Watch
 from tests.identity.made_up_keys import OTHER_SECRET, SECRET, sign, write_key
 from tests.session.example_media import CAPABILITIES, ICE_CREDENTIALS, opus, vp8
 from tests.session.memory_gateway import (

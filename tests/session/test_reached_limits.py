@@ -30,6 +30,8 @@ SHOWN_ELSEWHERE = {
     "max_loop_delay": "sfu_full and sfu_newcomers_refused_total",
     "max_plane_load": "sfu_full and sfu_newcomers_refused_total",
     "max_receive_loss": "sfu_full and sfu_newcomers_refused_total",
+    "max_packet_rate": "sfu_drops_total, too_much_media",
+    "max_bitrate": "sfu_drops_total, too_much_media",
     "journal_bytes": "sfu_journal_bytes; the oldest changes are forgotten",
     "journal_channel_bytes": "the oldest changes are forgotten",
 }

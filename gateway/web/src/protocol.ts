@@ -214,16 +214,6 @@ export type SendMessage = {
   to?: string[];
 };
 
-/** Follow the lists of channels without joining them. */
-export type Watch =
-  | { channelIds: string[]; prefix?: never; after?: Record<string, Position>; token?: string }
-  | { channelIds?: never; prefix: string; after?: Record<string, Position>; token?: string };
-
-/** Stop following channels, or a prefix, that an earlier `watch` named. */
-export type Unwatch =
-  | { channelIds: string[]; prefix?: never }
-  | { channelIds?: never; prefix: string };
-
 /** Ask whether the gateway is alive. This is for clients that cannot see WebSocket pings. */
 export type Ping = {
   lastEvent?: number;
@@ -273,6 +263,16 @@ export type RenewToken = {
   token: string;
 };
 
+/** Follow the lists of channels without joining them. */
+export type Watch =
+  | { channelIds: string[]; prefix?: never; after?: Record<string, Position>; token?: string }
+  | { channelIds?: never; prefix: string; after?: Record<string, Position>; token?: string };
+
+/** Stop following channels, or a prefix, that an earlier `watch` named. */
+export type Unwatch =
+  | { channelIds: string[]; prefix?: never }
+  | { channelIds?: never; prefix: string };
+
 /** A client's own ICE credentials (RFC 8445 section 5.3). */
 export type IceCredentials = {
   usernameFragment: string;
@@ -296,16 +296,6 @@ export type ConsumerEntry = {
   paused: boolean;
   producerPaused: boolean;
   starved: boolean;
-};
-
-/** What a watcher needs to know about one channel: its list as of `epoch` and `revision`, or `events`. */
-export type WatchedChannel = {
-  channelId: string;
-  epoch?: number;
-  revision?: number;
-  participants?: Participant[];
-  snapshot?: boolean;
-  events?: VoiceState[];
 };
 
 /** A transport: `new` before the client connects it, `connecting` until media can flow. */
@@ -358,6 +348,16 @@ export type ConsumerStats = {
   redundant?: number;
 };
 
+/** What a watcher needs to know about one channel: its list as of `epoch` and `revision`, or `events`. */
+export type WatchedChannel = {
+  channelId: string;
+  epoch?: number;
+  revision?: number;
+  participants?: Participant[];
+  snapshot?: boolean;
+  events?: VoiceState[];
+};
+
 /** `ok` of `join`: the client's ids, and the list of the channel with itself in it, as of `revision`. */
 export type Joined = {
   sessionId: string;
@@ -373,7 +373,7 @@ export type Joined = {
   grants: string[];
 };
 
-/** `ok` of `move`: what `join` of the new channel would answer. The session is the same. */
+/** `ok` of `move`. `mediaKept` tells whether transports and producers live on. Consumers never do. */
 export type Moved = {
   sessionId: string;
   userId: string;
@@ -440,11 +440,6 @@ export type Delivered = {
   delivered: number;
 };
 
-/** `ok` of `watch`: one entry for each named channel, or for each open channel with the prefix. */
-export type Watched = {
-  channels: WatchedChannel[];
-};
-
 /** `ok` of `stats`. */
 export type Stats = {
   transports: TransportStats[];
@@ -455,6 +450,11 @@ export type Stats = {
 /** `ok` of `renew_token`: the grants of the new token. */
 export type TokenRenewed = {
   grants: string[];
+};
+
+/** `ok` of `watch`: one entry for each named channel, or for each open channel with the prefix. */
+export type Watched = {
+  channels: WatchedChannel[];
 };
 
 /** Why a request failed. */
@@ -555,8 +555,6 @@ export type RequestMap = {
   set_layers: { data: SetLayers; ok: Done };
   set_priority: { data: SetPriority; ok: Done };
   message: { data: SendMessage; ok: Delivered };
-  watch: { data: Watch; ok: Watched };
-  unwatch: { data: Unwatch; ok: Done };
   ping: { data: Ping; ok: Done };
   stats: { data: GetStats; ok: Stats };
   remove_participant: { data: RemoveParticipant; ok: Done };
@@ -567,6 +565,8 @@ export type RequestMap = {
   limit_members: { data: LimitMembers; ok: Done };
   end_channel: { data: EndChannel; ok: Done };
   renew_token: { data: RenewToken; ok: TokenRenewed };
+  watch: { data: Watch; ok: Watched };
+  unwatch: { data: Unwatch; ok: Done };
 };
 
 export type EventMap = {

@@ -112,14 +112,14 @@ MUTATIONS: Final = (
         "A channel stays open after its last member has left.",
         "gateway/channel/channels.py",
         """\
-            if not channel.occupants:
-                del self._channels[channel_id]
-                self.moderation.channel_closed(channel)
-                self.journal.append(channel_id, "channel_closed", (channel.epoch, channel.revision))
-                channel.log.info("channel closed")
+        if not channel.occupants:
+            del self._channels[channel.id]
+            self.moderation.channel_closed(channel)
+            self.journal.append(channel.id, "channel_closed", (channel.epoch, channel.revision))
+            channel.log.info("channel closed")
 """,
         """\
-            pass
+        pass
 """,
         (tests.RESET,),
     ),

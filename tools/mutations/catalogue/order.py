@@ -64,11 +64,11 @@ MUTATIONS: Final = (
         del self.members[member.user_id]
         member.gone.set()
         self.revision += 1
-        return self._broadcast_change("user_left", member, reason=reason)
+        return self._broadcast_change("user_left", member, reason=reason, to=to)
 """,
         """\
         self.revision += 1
-        notified = self._broadcast_change("user_left", member, but=member, reason=reason)
+        notified = self._broadcast_change("user_left", member, but=member, reason=reason, to=to)
         del self.members[member.user_id]
         member.gone.set()
         return notified

@@ -94,8 +94,8 @@ MUTATIONS: Final = (
         5,
         "A client that lost its connection counts as a newcomer.",
         "gateway/session/lifecycle.py",
-        "        if had_seat and (why",
-        "        if not had_seat and (why",
+        "        if had_seat is not None and (why",
+        "        if had_seat is None and (why",
         (f"{_SHEDDING}::test_a_client_that_lost_its_connection_comes_back_for_a_while",),
     ),
     Mutation(
@@ -141,7 +141,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "An overloaded gateway calls itself ready.",
-        "gateway/server.py",
+        "gateway/doors.py",
         " and gateway.room.is_anywhere",
         "",
         (f"{_PLANES}::test_a_full_plane_gets_no_new_channels_and_readyz_is_503_only_if_all_are_full",),

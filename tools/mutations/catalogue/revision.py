@@ -59,10 +59,10 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         """\
         self.revision += 1
-        return self._broadcast_change("user_left", member, reason=reason)
+        return self._broadcast_change("user_left", member, reason=reason, to=to)
 """,
         """\
-        notified = self._broadcast_change("user_left", member, reason=reason)
+        notified = self._broadcast_change("user_left", member, reason=reason, to=to)
         self.revision += 1
         return notified
 """,

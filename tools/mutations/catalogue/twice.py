@@ -15,12 +15,12 @@ MUTATIONS: Final = (
         """\
                 raise
             finally:
-                self._remove_guarded(member)
+                seat.channel._remove_guarded(member)
 """,
         """\
                 raise
             else:
-                self._remove_guarded(member)
+                seat.channel._remove_guarded(member)
 """,
         (tests.RESET,),
     ),
