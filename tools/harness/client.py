@@ -329,10 +329,9 @@ class HarnessClient:
         """Go to another channel, and return the data of the answer."""
         return await self.ask("move", channelId=channel)
 
-    @property
-    def is_moving(self) -> bool:
-        """Whether the answer to a ``move`` is missing."""
-        return any(self._request_types[number] == "move" for number in self._unanswered)
+    def waits_for(self, kind: str) -> bool:
+        """Whether the answer to a request of this type is missing."""
+        return any(self._request_types[number] == kind for number in self._unanswered)
 
     async def leave(self) -> None:
         await self.ask("leave")
