@@ -176,6 +176,7 @@ async def open_durable(
 def _say_lost(journal: Journal, lost: Lost) -> None:
     """Let everybody leave who was in a channel when the former process ended."""
     revision = lost.revision
+    journal.distrust_after(lost.channel, (lost.epoch, revision))
     for count, (_, text) in zip(range(len(lost.members) - 1, -1, -1), lost.members, strict=True):
         revision += 1
         last = cast(VoiceState, codec.decode_from_gateway(text, {}))

@@ -107,6 +107,9 @@ class Journal:
     # The number of the newest entry that was forgotten with the whole history of its channel.
     _forgotten: int = 0
     _is_on_disk: bool = False
+    # The last positions of channels in which a crash ended everybody. Later ones of the same epoch may have been told
+    # by the former process, and then lost.
+    _last_known: dict[str, tuple[int, int]] = field(factory=dict)
     _rose: trio.Event = field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
@@ -123,6 +126,14 @@ class Journal:
             self._keep(entry)
         if first is None:
             self._forgotten = number
+
+    def distrust_after(self, channel_id: str, position: tuple[int, int]) -> None:
+        """A crash ended this channel here. Watchers may have been told changes after it that nobody knows any more."""
+        self._last_known[channel_id] = position
+
+    def _is_distrusted(self, channel_id: str, position: tuple[int, int]) -> bool:
+        last = self._last_known.get(channel_id)
+        return last is not None and position[0] == last[0] and position > last
 
     def commit(self, number: int) -> None:
         """All entries up to this one are on the disk."""
@@ -184,13 +195,17 @@ class Journal:
         If that is forgotten, it is one that no open channel will have, and that no former one had passed.
         """
         history = self._histories.get(channel_id)
-        return Position(self.epoch, 0) if history is None else Position(*history.newest)
+        if history is None or self._is_distrusted(channel_id, history.newest):
+            return Position(self.epoch, 0)
+        return Position(*history.newest)
 
     def changes_after(self, channel_id: str, after: Position) -> list[Entry] | None:
         """The changes of the list that come after a position, or None if some of them are forgotten."""
         history = self._histories.get(channel_id)
         position = after.epoch, after.revision
         if history is None or not history.complete_after <= position <= history.newest:
+            return None
+        if self._is_distrusted(channel_id, position):
             return None
         return [entry for entry in history.entries if entry.position > position and entry.frame is not None]
 
