@@ -14,7 +14,7 @@ def member(user: str, secret: str = "", rights: Rights = EVERYBODY) -> Member:
     """A member without a connection, which these tests do not need."""
     connection: Any = None
     entry = Participant(user, user, "2026-11-01T09:30:00.250Z")
-    return Member("s", connection, entry, secret or user * 22, rights)
+    return Member("s", connection, entry, secret or user * 22, rights, came_at=0.0)
 
 
 # Rules that outlive their channels.
