@@ -23,6 +23,7 @@ JOINED = {
     "pingIntervalMs",
     "sessionSecret",
     "epoch",
+    "grants",
 }
 VOICE_STATE = {
     *("type", "channelId", "userId", "username", "epoch", "revision", "participant", "count", "participants")

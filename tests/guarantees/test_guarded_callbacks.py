@@ -8,7 +8,7 @@ import trio
 
 import sfu
 from sfu.dataplane.interface import Path
-from tests.wire.binding import refusal, request
+from tests.wire.binding import request, success
 from tools.harness import World, run_scenario
 from tools.harness.steps import name_of_peer
 from tools.harness.ways import removed, sent_dtls_alert
@@ -60,11 +60,12 @@ def test_a_bug_while_handling_a_datagram_ends_the_client_that_sent_it(
                 ada.endpoints["receive"].transport.send_rtcp(encode([PictureLossIndication(1, consumer.ssrc)]))
                 ada.endpoints["receive"].flush()
             else:
-                ice = next(each for each in directory.transports.values() if name_of_peer(each) == "ada").ice_parameters
+                moved = next(each for each in directory.transports.values() if name_of_peer(each) == "ada")
+                ice, password = moved.ice_parameters, ada.endpoints[moved.direction].transport.ice_credentials.password
 
                 def answer(datagram: bytes) -> None:
                     if datagram.startswith(b"\0\1"):
-                        world.plane.deliver(refusal(datagram), elsewhere)
+                        world.plane.deliver(success(datagram, password), elsewhere)
 
                 world.network.connect(elsewhere, world.conditions, bytes, answer)
                 world.plane.deliver(request(f"{ice.username_fragment}:them", ice.password, nominate=True), elsewhere)

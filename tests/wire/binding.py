@@ -39,3 +39,8 @@ def request(username: str, password: str, *extra: bytes, controlled: bool = Fals
 def refusal(check: bytes) -> bytes:
     """The answer of a client to a check without the client's password."""
     return struct.pack("!HH", 0x0111, 8) + check[4:20] + attribute(0x0009, b"\0\0\x04\0")
+
+
+def success(check: bytes, password: str) -> bytes:
+    """The answer of a client to a check with the client's password (RFC 8445 section 7.3)."""
+    return sealed(struct.pack("!HH", 0x0101, 0) + check[4:20], password)
