@@ -15,6 +15,7 @@ _FIXED: Final = frozenset(
         "metrics_port",
         "planes",
         "state_dir",
+        "journal_entries",
         "log_format",
         "max_voices",
         "web_root",
