@@ -16,10 +16,6 @@ const MAX_NACKS: usize = 1100;
 /// Bytes of one NACK without its pairs, and of one pair (RFC 4585 section 6.2.1).
 const NACK_HEADER: usize = 12;
 const NACK_PAIR: usize = 4;
-/// If so many packets of a stream in a row are missing, and so many packets of the client's other streams came meanwhile,
-/// its network may have become narrow.
-const LONG_GAP: i64 = 8;
-const OTHERS: usize = 3;
 /// Seconds between two packets of NACKs to one client.  It bounds them to 200 packets a second.
 const NACK_INTERVAL: f64 = 0.005;
 
@@ -54,9 +50,6 @@ impl Core {
         if place.number > place.highest + 1 {
             let span = packet.header.timestamp.wrapping_sub(timestamp_before);
             let gap = Gap { packets: place.number - place.highest - 1, span };
-            if wanted {
-                self.suspect_narrow(at, &place, packet.now);
-            }
             self.take_redundant_blocks_untrusted(at, packet, gap);
         }
         let encoding = &mut self.producers[at.producer].encodings[at.index];
@@ -64,19 +57,6 @@ impl Core {
             self.plan_repair(at, packet.now);
         }
         self.forward_opened(at, packet, place)
-    }
-
-    /// A client whose network has become narrow loses nearly all packets of its largest encoding, and few of its other
-    /// streams.  An answer to a request for them would hold up its smaller encodings.
-    fn suspect_narrow(&mut self, at: EncodingKey, place: &Place, now: f64) {
-        let producer = &mut self.producers[at.producer];
-        let (encoding, log) = (&mut producer.encodings[at.index], &self.transports[producer.transport].arrivals);
-        let (Some(pause), Some(log)) = (place.pause, log) else { return };
-        // The packet itself has arrived, too.
-        if place.number - place.highest > LONG_GAP && log.arrived_after(now - pause) > OTHERS {
-            let progress = Progress { received: encoding.stats.packets, highest: encoding.stats.highest_sequence };
-            encoding.missing.suspect(progress, now);
-        }
     }
 
     /// Take in a packet that was lost and came after all: again, or inside a later packet.

@@ -25,8 +25,6 @@ const MOST_PACKETS: usize = 4;
 const MOST_NUMBERS: i64 = 470;
 /// After this many numbers in a row that are too late, the sender has begun to count anew.
 const STRAYS: u32 = 20;
-/// Numbers at which [`ArrivalLog::arrived_after`] looks.
-const NEWEST: i64 = 64;
 /// Units of an arrival time in a second (section 3.1.5).
 const TICKS: f64 = 4000.0;
 
@@ -113,13 +111,6 @@ impl ArrivalLog {
             MANY => self.next_due(),
             _ => None,
         }
-    }
-
-    /// How many of the newest numbers arrived after a time, in seconds.
-    pub fn arrived_after(&self, at: f64) -> usize {
-        let after = (at * TICKS) as i64;
-        let newest = self.highest - NEWEST + 1..=self.highest;
-        newest.filter(|&number| self.arrival(number).is_some_and(|at| at > after)).count()
     }
 
     /// When feedback is due, as far as the arrivals since the last one tell.

@@ -344,12 +344,6 @@ impl MissingPackets {
         }
     }
 
-    /// The client's network may have become narrow.  See how much of the stream comes next before anything is asked for.
-    pub fn suspect(&mut self, progress: Progress, now: f64) {
-        self.follow(progress, now);
-        self.thin_since.get_or_insert(self.look.at);
-    }
-
     /// Look how much of the stream came lately.
     fn follow(&mut self, progress: Progress, now: f64) {
         let (since, before) = (self.look.at, self.look.progress);

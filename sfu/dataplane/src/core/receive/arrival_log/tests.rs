@@ -38,13 +38,6 @@ fn ticks(seconds: f64) -> Option<i64> {
 }
 
 #[test]
-fn arrivals_after_a_time_are_counted_among_the_newest() {
-    let log = log_of(&[65_534, 65_535, 2, 1]);
-    assert_eq!([9.0, 10.005, 10.015, 10.03].map(|at| log.arrived_after(at)), [4, 3, 2, 0]);
-    assert_eq!(log_of(&(0..500).collect::<Vec<_>>()).arrived_after(9.0), NEWEST as usize);
-}
-
-#[test]
 fn feedback_has_the_time_of_each_arrival_and_the_gaps_between_them() {
     let mut log = log_of(&[65_534, 65_535, 2]);
     let expected = vec![(65_534, ticks(10.0)), (65_535, ticks(10.01)), (0, None), (1, None), (2, ticks(10.02))];

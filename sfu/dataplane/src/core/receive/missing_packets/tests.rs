@@ -303,30 +303,6 @@ fn what_may_wait_in_the_clients_queue_is_not_asked_for_again() {
     assert_eq!(stream.due(1.12), (1..9).collect::<Vec<u16>>());
 }
 
-#[test]
-fn a_long_gap_among_other_streams_is_asked_for_only_if_the_stream_comes_again() {
-    let suspected = || {
-        let mut stream = Stream::before(0);
-        stream.receive(0..20, 1.0);
-        stream.receive([60], 1.2);
-        stream.list.suspect(Progress { received: stream.received, highest: stream.highest }, 1.2);
-        assert_eq!(stream.due(1.2 + PATIENCE), []);
-        stream
-    };
-    // The stream comes again: it was an interruption.
-    let mut stream = suspected();
-    stream.receive(61..80, 1.29);
-    assert_eq!(stream.due(1.2 + LOOK), (20..60).collect::<Vec<u16>>());
-    // A slow stream tells nothing.
-    assert_eq!(suspected().due(1.2 + LOOK).len(), 40);
-    // One packet of 20 comes.
-    let mut stream = suspected();
-    stream.receive([80], 1.29);
-    assert_eq!(stream.due(1.2 + LOOK), []);
-    stream.receive([100], 1.4);
-    assert_eq!((stream.due(1.41), stream.take_failure(1.41)), (vec![], Some(true)));
-}
-
 /// The share of lost packets that are asked for as soon as they may be: of 200 packets a second, of which 5 % are lost
 /// in bursts of this mean length.  The client answers after 40 ms.
 fn asked_at_once(burst: f64, seed: u64) -> f64 {
