@@ -31,9 +31,7 @@ const BUDGET: f64 = 64.0;
 const EARNED: f64 = 1.0;
 // A stream of which less than this share comes, of at least so many packets in so many seconds, is *thin*: either there
 // was an interruption, or the client's network is too narrow.  Nothing is asked for until that is clear.
-// If even less than the second share comes, the look need not be over.
 const THIN: f64 = 0.5;
-const VERY_THIN: f64 = 0.25;
 const LEAST_PACKETS: i64 = 8;
 const LOOK: f64 = 0.1;
 const THIN_TIME: f64 = 0.2; // seconds after which a thin stream shows a narrow network
@@ -347,17 +345,14 @@ impl MissingPackets {
     /// Look how much of the stream came lately.
     fn follow(&mut self, progress: Progress, now: f64) {
         let (since, before) = (self.look.at, self.look.progress);
-        let received = progress.received.saturating_sub(before.received) as f64;
-        let expected = progress.highest - before.highest;
-        // Before the first packet was missing, nobody looked.
-        let lacks = |share: f64| expected >= LEAST_PACKETS && received < share * expected as f64;
         if now - since < LOOK {
-            // On a narrow network each request takes the place of a new packet, so do not wait for the whole look.
-            self.thin_since = self.thin_since.or(lacks(VERY_THIN).then_some(since));
             return;
         }
-        let is_thin = now - since < 3.0 * LOOK && lacks(THIN);
+        let received = progress.received.saturating_sub(before.received) as f64;
+        let expected = progress.highest - before.highest;
         self.budget = (self.budget + EARNED * received).min(BUDGET);
+        // Before the first packet was missing, nobody looked.
+        let is_thin = now - since < 3.0 * LOOK && expected >= LEAST_PACKETS && received < THIN * expected as f64;
         self.thin_since = if is_thin { self.thin_since.or(Some(since)) } else { None };
         self.look = Look { at: now, progress };
     }

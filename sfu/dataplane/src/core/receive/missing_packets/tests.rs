@@ -1,7 +1,6 @@
 //! The list alone, under virtual time.
 
 use super::*;
-use crate::core::tests::fuzz::Dice;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -242,25 +241,7 @@ fn a_sender_whose_network_carries_a_part_of_its_packets_is_not_asked_for_the_oth
     assert_eq!((stream.list.counts.repaired, stream.list.counts.given_up), (698, 0));
 }
 
-#[test]
-fn a_sender_whose_network_becomes_narrow_is_asked_for_few_packets() {
-    let mut stream = Stream::before(0);
-    let mut asked = 0;
-    // Of 200 packets a second every seventh comes, after a second in which all came.
-    for number in 0..300 {
-        let now = number as f64 * 0.005;
-        if number < 200 || number % 7 == 0 {
-            stream.receive([number], now);
-        }
-        asked += stream.due(now).len();
-        if stream.take_failure(now) == Some(true) {
-            assert!(asked <= 12 && now < 1.3, "{asked} at {now}");
-            return;
-        }
-    }
-    panic!("no failure");
-}
-
+/// Packets that come 2 ms apart, each after its delay in ms (`None`: never), some of them twice.
 #[test]
 fn a_report_says_narrow_only_about_its_own_failure() {
     let failed = || {
@@ -303,42 +284,6 @@ fn what_may_wait_in_the_clients_queue_is_not_asked_for_again() {
     assert_eq!(stream.due(1.12), (1..9).collect::<Vec<u16>>());
 }
 
-/// The share of lost packets that are asked for as soon as they may be: of 200 packets a second, of which 5 % are lost
-/// in bursts of this mean length.  The client answers after 40 ms.
-fn asked_at_once(burst: f64, seed: u64) -> f64 {
-    let mut dice = Dice::new(seed);
-    let mut stream = Stream::before(0);
-    let (mut is_lost, mut found, mut answers) = (false, BTreeMap::new(), BTreeMap::<i64, Vec<u16>>::new());
-    let (mut lost, mut soon) = (0, 0);
-    for number in 0..20_000 {
-        let now = number as f64 * 0.005;
-        is_lost = dice.chance(if is_lost { 1.0 - 1.0 / burst } else { 0.05 / 0.95 / burst });
-        if is_lost {
-            lost += 1;
-        } else {
-            (stream.highest + 1..number).for_each(|missing| _ = found.insert(missing as u16, now));
-            stream.receive([number], now);
-        }
-        answers
-            .remove(&number)
-            .unwrap_or_default()
-            .into_iter()
-            .for_each(|one| stream.list.on_repaired(one.into(), now));
-        let asked = stream.due(now);
-        soon += asked.iter().filter(|one| found.remove(one).is_some_and(|at| now - at < 0.02)).count();
-        answers.insert(number + 8, asked);
-    }
-    soon as f64 / lost as f64
-}
-
-#[test]
-fn what_is_lost_at_random_and_in_bursts_is_asked_for_at_once() {
-    let mean = |burst| (0..10).map(|seed| asked_at_once(burst, seed)).sum::<f64>() / 10.0;
-    let (random, bursts) = (mean(1.0), mean(5.0));
-    assert!(random > 0.998 && bursts > 0.95, "{random} {bursts}");
-}
-
-/// Packets that come 2 ms apart, each after its delay in ms (`None`: never), some of them twice.
 fn arrivals() -> impl Strategy<Value = Vec<(Option<u32>, bool)>> {
     let delay = prop_oneof![8 => Just(Some(0)), 1 => (0..40u32).prop_map(Some), 1 => Just(None)];
     prop::collection::vec((delay, prop::bool::weighted(0.1)), 1..300)
