@@ -139,6 +139,8 @@ fn cycles<'a>(
 fn every_module_uses_only_its_own_storey_and_those_below() {
     let mut found = Sources::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut found);
+    // The targets of the fuzzer stand beside the house: they try parsers of every storey.
+    found.retain(|module, _| !module.starts_with("core::fuzzing"));
     assert!(found.len() > 40, "{:?}", found.keys());
     assert_eq!(violations(&found), Vec::<String>::new());
 }
