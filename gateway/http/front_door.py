@@ -218,7 +218,8 @@ class FrontDoor:
                 self._check_client(exchange)
                 return True
             if path == PRESENCE_PATH and self._presence is not None:
-                await self._presence.serve(exchange)
+                with self.places.hold(exchange.remote):
+                    await self._presence.serve(exchange)
                 return False
         except Displaced:
             await self._turn_away(exchange)

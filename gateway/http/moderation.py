@@ -1,7 +1,6 @@
 """The HTTP routes of moderators. :mod:`gateway.channel.moderation` makes the decisions."""
 
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast, get_args
@@ -13,7 +12,8 @@ from starlette.routing import Route
 
 from gateway.channel.channels import Channels
 from gateway.channel.moderation import ADMIN
-from gateway.http.route import Answer, route
+from gateway.http.route import Answer, bearer_token, route
+from gateway.identity.rights import is_secret
 from protocol.errors import RequestError
 from protocol.limits import MAX_MEMBERS_LIMIT, MAX_MODERATION_SECONDS
 from protocol.vocabulary import Source
@@ -130,8 +130,7 @@ def _number_untrusted(request: Request, name: str, most: int) -> int | None:
 
 def _require_token(admin_token: str, answer: Answer) -> Answer:
     def guarded(request: Request) -> Response:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secrets.compare_digest(token.strip().encode(), admin_token.encode()):
+        if not is_secret(admin_token, bearer_token(request.headers.get("authorization", ""))):
             raise HTTPException(
                 HTTPStatus.UNAUTHORIZED, "this needs the admin token", headers={"www-authenticate": "Bearer"}
             )

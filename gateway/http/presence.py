@@ -20,6 +20,7 @@ from gateway.connection.accounts import site_of
 from gateway.gateway import Gateway
 from gateway.http import asgi
 from gateway.http.http1 import Exchange, HttpError
+from gateway.http.route import bearer_token
 from gateway.identity.rights import EVERYBODY, Rights, is_secret
 from gateway.ops.http_refusal import HttpRefusal
 from gateway.presence.feed import Subscription
@@ -46,7 +47,6 @@ _HEADERS: Final = (
 )
 _SIGNS_OF_A_PROXY: Final = re.compile(rb"forwarded|via|x-forwarded-.*|x-real-ip")
 _ID: Final = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,16})")
-_STATUS: Final = {ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED, ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN}
 
 
 @define(eq=False)
@@ -115,6 +115,7 @@ class PresenceStreams:
 
     @property
     def open(self) -> int:
+        """The number of streams."""
         return len(self._readers)
 
     async def finish(self) -> None:
@@ -270,11 +271,8 @@ def _forbidden(why: str) -> HttpError:
 
 
 def _bearer(request: h11.Request) -> str | None:
-    for name, value in request.headers:
-        if name == b"authorization":
-            scheme, _, token = value.decode("latin-1").partition(" ")
-            return token.strip() if scheme.lower() == "bearer" else None
-    return None
+    given = next((value.decode("latin-1") for name, value in request.headers if name == b"authorization"), "")
+    return bearer_token(given)
 
 
 def _is_from_here(request: h11.Request, peer: str) -> bool:

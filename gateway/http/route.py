@@ -1,4 +1,4 @@
-"""One HTTP route whose answer needs no wait."""
+"""One HTTP route whose answer needs no wait, and what the routes have in common."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 Answer = Callable[[Request], Response]
+
+
+def bearer_token(authorization: str) -> str | None:
+    """The token in an ``Authorization`` header (RFC 6750 section 2.1). None if it has none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def route(path: str, answer: Answer, *methods: str) -> Route:

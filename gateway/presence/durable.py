@@ -22,7 +22,7 @@ from attrs import define, field
 from gateway.connection.outbox import Frame
 from gateway.presence.feed import Feed
 from gateway.presence.journal import Entry, EntryType, Journal
-from gateway.presence.store import Lost, Record, Store
+from gateway.presence.store import Lost, Record, Store, StoreError
 from protocol import codec
 from protocol.events import VoiceState
 
@@ -32,6 +32,8 @@ _MOST_AT_ONCE: Final = 2_000
 """Entries of one transaction."""
 _RETRY: Final = 1.0
 """Seconds between two attempts to write."""
+START_SECONDS: Final = 10.0
+"""Seconds that a start waits until everybody whom a crash has ended has left on the disk, too."""
 _SLOW: Final = 1.0
 """Seconds of one transaction from which on the log has a line."""
 
@@ -160,13 +162,17 @@ async def open_durable(
         _say_lost(journal, lost)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(durable.run)
-        await journal.wait_committed(journal.number)
-        try:
-            yield durable
-        finally:
-            with trio.move_on_after(exit_timeout, shield=True):
-                await journal.wait_committed(journal.number)
-            nursery.cancel_scope.cancel()
+        with trio.move_on_after(START_SECONDS):
+            await journal.wait_committed(journal.number)
+        if can_write := durable.is_done:
+            try:
+                yield durable
+            finally:
+                with trio.move_on_after(exit_timeout, shield=True):
+                    await journal.wait_committed(journal.number)
+        nursery.cancel_scope.cancel()
+    if not can_write:
+        raise StoreError(f"the journal in {folder} cannot be written: is the disk full?")
     if durable.is_done:
         store.close()
     else:  # A thread may still use it, so nobody can close it.
@@ -176,7 +182,6 @@ async def open_durable(
 def _say_lost(journal: Journal, lost: Lost) -> None:
     """Let everybody leave who was in a channel when the former process ended."""
     revision = lost.revision
-    journal.distrust_after(lost.channel, (lost.epoch, revision))
     for count, (_, text) in zip(range(len(lost.members) - 1, -1, -1), lost.members, strict=True):
         revision += 1
         last = cast(VoiceState, codec.decode_from_gateway(text, {}))

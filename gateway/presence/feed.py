@@ -160,10 +160,14 @@ class Feed:
         return list(dict.fromkeys(reader for readers in (found, *by_prefix) for reader in readers))
 
     def end_all(self) -> None:
-        """End all readers, since some of them would miss an entry. They come back and ask for what they missed."""
-        pending, self._pending = self._pending, deque()
-        for reader in dict.fromkeys(reader for entry, _ in pending for reader in self._readers_of(entry.channel_id)):
+        """End all readers, since they would miss an entry. They come back and ask for what they missed."""
+        self._pending = deque()
+        tables = (*self._by_channel.values(), *self._by_prefix.values())
+        for reader in dict.fromkeys(reader for readers in tables for reader in readers):
             reader.fall_behind()
+        # Whoever waits until all is told waits for nothing more.
+        self._told.set()
+        self._told = trio.Event()
 
     async def wait_told(self) -> None:
         """Wait until no entry waits to be told."""

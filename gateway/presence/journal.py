@@ -21,6 +21,8 @@ Follower = Callable[["Entry", Iterable[object]], None]
 """Gets each entry in the step that makes it, and the connections of the members who are told in another way."""
 
 _BEFORE_DATA: Final = '{"type":"voice_state","data":'
+# A client could write the same into its metadata. Then its watchers get a snapshot, which is always right.
+_LOST: Final = '"reason":"node_lost"'
 _ENTRY_BYTES: Final = 400
 """What an entry takes besides the text of its change."""
 _CHANNEL_BYTES: Final = 600
@@ -55,6 +57,11 @@ class Entry:
         return self.frame.text[len(_BEFORE_DATA) : -1]
 
     @property
+    def is_lost(self) -> bool:
+        """Whether a crash ended the member, so that only the next process could say so."""
+        return self.type == "user_left" and self.frame is not None and _LOST in self.frame.text
+
+    @property
     def size(self) -> int:
         """About the bytes of memory that it takes."""
         return _ENTRY_BYTES + (0 if self.frame is None else self.frame.size)
@@ -65,7 +72,8 @@ class _History:
     """The newest entries of one channel.
 
     ``newest`` and ``number`` are the position and the number of the newest one. ``complete_after`` is the position from
-    which on no entry is missing, and ``forgotten`` the number of the newest entry that is.
+    which on no entry is missing, and ``forgotten`` the number of the newest entry that is. ``last_known`` has the last
+    revision before a crash, by epoch. The former process may have told watchers later ones, which are lost.
     """
 
     complete_after: tuple[int, int]
@@ -74,6 +82,7 @@ class _History:
     number: int = 0
     entries: deque[Entry] = field(factory=deque)
     size: int = _CHANNEL_BYTES
+    last_known: dict[int, int] = field(factory=dict)
 
     def forget_oldest(self) -> int:
         """Forget the oldest entry. Return its size."""
@@ -81,6 +90,11 @@ class _History:
         self.complete_after, self.forgotten = oldest.position, oldest.number
         self.size -= oldest.size
         return oldest.size
+
+    def is_distrusted(self, position: tuple[int, int]) -> bool:
+        """Whether watchers may have been told another change in this place."""
+        epoch, revision = position
+        return revision > self.last_known.get(epoch, revision)
 
 
 @define(eq=False)
@@ -107,9 +121,6 @@ class Journal:
     # The number of the newest entry that was forgotten with the whole history of its channel.
     _forgotten: int = 0
     _is_on_disk: bool = False
-    # The last positions of channels in which a crash ended everybody. Later ones of the same epoch may have been told
-    # by the former process, and then lost.
-    _last_known: dict[str, tuple[int, int]] = field(factory=dict)
     _rose: trio.Event = field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
@@ -126,14 +137,6 @@ class Journal:
             self._keep(entry)
         if first is None:
             self._forgotten = number
-
-    def distrust_after(self, channel_id: str, position: tuple[int, int]) -> None:
-        """A crash ended this channel here. Watchers may have been told changes after it that nobody knows any more."""
-        self._last_known[channel_id] = position
-
-    def _is_distrusted(self, channel_id: str, position: tuple[int, int]) -> bool:
-        last = self._last_known.get(channel_id)
-        return last is not None and position[0] == last[0] and position > last
 
     def commit(self, number: int) -> None:
         """All entries up to this one are on the disk."""
@@ -175,6 +178,8 @@ class Journal:
         self._histories[channel_id] = history
         history.entries.append(entry)
         history.newest, history.number = entry.position, entry.number
+        if entry.is_lost:
+            history.last_known.setdefault(entry.epoch, entry.revision - 1)
         history.size += entry.size
         self.size += entry.size
         while history.size > self.max_channel_bytes and history.entries:
@@ -195,7 +200,7 @@ class Journal:
         If that is forgotten, it is one that no open channel will have, and that no former one had passed.
         """
         history = self._histories.get(channel_id)
-        if history is None or self._is_distrusted(channel_id, history.newest):
+        if history is None or history.is_distrusted(history.newest):
             return Position(self.epoch, 0)
         return Position(*history.newest)
 
@@ -205,7 +210,7 @@ class Journal:
         position = after.epoch, after.revision
         if history is None or not history.complete_after <= position <= history.newest:
             return None
-        if self._is_distrusted(channel_id, position):
+        if history.is_distrusted(position):
             return None
         return [entry for entry in history.entries if entry.position > position and entry.frame is not None]
 

@@ -171,6 +171,9 @@ async def test_whoever_was_there_at_a_crash_leaves_before_the_next_process_serve
     third = new_journal()
     async with durable(third, tmp_path):
         assert third.number == second.number
+        # The process after the next does not trust these places either.
+        assert third.changes_after("lobby", Position(room.epoch, 6)) is None
+        assert third.position_of("lobby").epoch > room.epoch
 
 
 KILLED = """
@@ -296,8 +299,9 @@ async def test_a_hanging_disk_delays_nobody_but_its_readers(tmp_path: Path, disk
 async def test_more_than_fits_while_the_disk_hangs_makes_the_file_begin_anew_with_who_is_there(
     tmp_path: Path, disk: Disk
 ) -> None:
+    # Nothing waits for this reader when the file begins anew. It has missed changes all the same.
     journal, feed, ended = new_journal(max_bytes=20_000), Feed(100, 100), list[str]()
-    feed.follow(Subscription(lambda _: None, lambda: ended.append("reader")), [], "", 0)
+    feed.follow(Subscription(lambda _: None, lambda: ended.append("reader")), ["lobby"], None, journal.number)
     rooms: list[Room] = []
     async with durable(journal, tmp_path, feed, lambda: rooms[0].records()) as kept:
         disk.hangs = trio.Event()
@@ -319,6 +323,19 @@ async def test_more_than_fits_while_the_disk_hangs_makes_the_file_begin_anew_wit
         assert second.entries_after(1, ["lobby"], None) is None
     lost = [(kind, user, reason) for kind, _, _, user, reason in history(tmp_path)]
     assert lost == [("user_left", "ada", "left"), ("user_left", "cleo", "node_lost"), ("channel_closed", None, None)]
+
+
+async def test_a_start_does_not_wait_for_ever_for_a_full_disk(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.presence.durable.START_SECONDS", 0.2)
+    first = new_journal()
+    async with durable(first, tmp_path):
+        Room(first).joins("ada")
+    disk.is_full = True
+    with pytest.raises(StoreError, match="cannot be written"):
+        async with durable(new_journal(), tmp_path):
+            pass
 
 
 async def test_old_entries_are_forgotten(tmp_path: Path) -> None:

@@ -251,12 +251,13 @@ async def test_a_watcher_that_reads_nothing_is_closed_and_nobody_else(autojump_c
         assert ada.closed is None
 
 
-async def test_a_feed_that_is_too_late_ends_its_watchers_rather_than_leave_out_a_change(
+async def test_a_feed_that_is_too_late_ends_all_watchers_rather_than_leave_out_a_change(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.presence.feed._MOST_PENDING", 3)
     async with open_rig() as rig:
         eve, _ = await watcher_of(rig, "lobby")
+        idle, _ = await watcher_of(rig, "attic")
         journal = rig.gateway.journal
         entries = []
         journal.followers.insert(0, lambda entry, _: entries.append(entry))
@@ -265,6 +266,7 @@ async def test_a_feed_that_is_too_late_ends_its_watchers_rather_than_leave_out_a
         for _ in range(4):
             rig.gateway.feed.take(entries[-1], ())
         assert await eve.wait_closed() == 4413
+        assert await idle.wait_closed() == 4413
 
 
 # Tokens.
