@@ -51,6 +51,11 @@ class Doors:
             serve = _serve_socket(door)
             await trio.serve_listeners(serve, list(listeners), handler_nursery=connections, task_status=task_status)
 
+    def reconfigure(self, config: Config) -> None:
+        """Use other settings from the next connection on."""
+        self.front.reconfigure(config, self.make_app(config))
+        self.metrics.reconfigure(config)
+
     def stop_listening(self) -> None:
         """Close the TCP listeners in this step, so that another process can have the ports."""
         for scope, listeners in self._listening:

@@ -84,7 +84,7 @@ class Server:
         """Use other settings from now on. Connections and channels that are open keep their own limits."""
         self.gateway.reconfigure(config, tokens)
         self.gateway.metrics.limits.export(config)
-        self.front_door.reconfigure(config, self.doors.make_app(config))
+        self.doors.reconfigure(config)
         if self.tls is not None and certificate is not None:
             self.tls.context = certificate
 

@@ -101,8 +101,10 @@ class Channel:
                 member.connection.end(end_reasons.of_exception(error))
                 raise
             finally:
-                seat.channel._remove_guarded(member)
-                member.forget_media()
+                try:
+                    seat.channel._remove_guarded(member)
+                finally:
+                    member.forget_media()
         finally:
             seat.channel.occupants -= 1
 

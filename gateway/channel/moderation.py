@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
 from gateway.channel.removals import Removals
-from gateway.channel.rules import KeptRules, LostMembers, Rule, RuleName, is_lost_member, require_unlocked
+from gateway.channel.rules import RULES, KeptRules, LostMembers, Rule, RuleName, is_lost_member, require_unlocked
 from gateway.config import Config
 from gateway.connection.accounts import site_of
 from gateway.ops.metrics import Metrics, ModeratorAction
@@ -167,5 +167,5 @@ class Moderation:
         """Keep the rules of a channel for their time."""
         # If nobody got in, the time goes on. Otherwise each attempt would begin it anew.
         if channel.revision:
-            for name in ("lock", "limit"):
+            for name in RULES:
                 self._keep(channel.id, name, channel.rules.get(name), channel.lost)

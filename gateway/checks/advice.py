@@ -1,6 +1,7 @@
 """Settings that work, and are probably a mistake. Nothing is looked up, and no port is opened."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from stat import S_IRGRP, S_IROTH
@@ -13,6 +14,7 @@ from gateway.config.exposure import accidental_exposure, serves_others
 from gateway.config.hosts import is_loopback, parse_host
 from gateway.config.origins import parse_origin
 from gateway.config.proxies import parse_network
+from gateway.http.tls import CertificateError, load_certificate
 from gateway.identity.keys import KeyFileError, load_keys
 
 _SHORT_SECRET: Final = 16
@@ -28,6 +30,11 @@ def advise(settings: CollectedSettings) -> Iterator[Finding]:
         load_keys(config.token_keys)
     except KeyFileError as unusable:
         yield error("token_keys", str(unusable))
+    if config.tls_cert is not None and config.tls_key is not None:
+        try:
+            load_certificate(config.tls_cert, config.tls_key, datetime.now(UTC))
+        except CertificateError as useless:
+            yield error("tls_cert", str(useless))
     yield from _readable_secrets(settings)
     for look in _LOOKS:
         yield from look(config)
@@ -44,6 +51,8 @@ def _readable_secrets(settings: CollectedSettings) -> Iterator[Finding]:
             yield from _readable(name, settings.file, S_IROTH)
     for key in settings.config.token_keys:
         yield from _readable("token_keys", Path(key), S_IRGRP | S_IROTH)
+    if settings.config.tls_key is not None:
+        yield from _readable("tls_key", settings.config.tls_key, S_IROTH)
 
 
 def _readable(name: str, path: Path, others: int) -> Iterator[Finding]:
@@ -83,6 +92,12 @@ def _proxies(config: Config) -> Iterator[Finding]:
         if origin.startswith("http://") and not is_loopback_host(parse_origin(origin).host):
             text = f"browsers give pages from {origin} neither camera nor microphone"
             yield warning("allowed_origins", text, "serve the page over https")
+
+
+def _tls(config: Config) -> Iterator[Finding]:
+    if config.tls_cert is None and not config.trusted_proxies and not is_loopback_host(config.host):
+        text = "is not set, and browsers give pages over http neither camera nor microphone"
+        yield warning("tls_cert", text, "set tls_cert and tls_key, or name the proxy with TLS in trusted_proxies")
 
 
 def _metrics(config: Config) -> Iterator[Finding]:
@@ -169,6 +184,7 @@ _PAIRS: Final = (
 _LOOKS: Final[tuple[Callable[[Config], Iterator[Finding]], ...]] = (
     _identity,
     _proxies,
+    _tls,
     _metrics,
     _media,
     _relays,

@@ -55,8 +55,8 @@ def _state_folder(config: Config) -> Iterator[Finding]:
     folder = config.state_dir
     if folder is None:
         return
-    # The gateway makes the folder if need be.
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    # The gateway makes the folder if need be. Unlike Path.exists, os.access says no where this user may not look.
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.access(path, os.F_OK))
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         yield error("state_dir", f"this user cannot write to {existing}", "give it to the user of the gateway")
         return

@@ -84,7 +84,8 @@ class FrontDoor:
         self.half_open = HalfOpen(config.max_half_open_connections)
         self.places = Places(config.max_connections_per_address)
         self._media_streams = media_streams
-        self.reconfigure(config, app)
+        self._app = app
+        self.reconfigure(config)
         self._serve_client = serve_client
         self._metrics = metrics
         self._accounts = accounts
@@ -100,10 +101,10 @@ class FrontDoor:
         self._last_response_sent = trio.Event()
         self.accepts_clients = True
 
-    def reconfigure(self, config: Config, app: ASGIApp) -> None:
-        """Use other settings and another application from the next connection on."""
+    def reconfigure(self, config: Config, app: ASGIApp | None = None) -> None:
+        """Use other settings, and perhaps another application, from the next connection on."""
         self._config = config
-        self._app = app
+        self._app = app or self._app
         self._allowed_hosts = AllowedHosts.of((*config.allowed_hosts, config.host, config.metrics_host))
         self._trusted_proxies = TrustedProxies.of(config.trusted_proxies)
         self.half_open.most = config.max_half_open_connections

@@ -9,6 +9,7 @@ import pytest
 
 from gateway import cli
 from gateway.config import Config
+from tests.front_door.made_up_certificates import DAY, make_certificate
 
 SECRET = "a secret of at least sixteen characters"
 SERVES_OTHERS = ("--allowed-hosts", "call.example.org", "--open")
@@ -91,6 +92,8 @@ def test_what_would_stop_the_start_is_an_error_although_each_setting_is_right(
     assert of_level(check(capsys, "--host", "0.0.0.0")[1], "error")[0].startswith("open: host 0.0.0.0 lets other")
     (mistake,) = of_level(check(capsys, "--token-keys", "/nowhere.pem")[1], "error")
     assert mistake == "token_keys: cannot read the token key /nowhere.pem: No such file or directory"
+    (mistake,) = of_level(check(capsys, "--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key")[1], "error")
+    assert mistake == "tls_cert: cannot read tls-cert /nowhere.pem: No such file or directory"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +119,7 @@ def test_what_would_stop_the_start_is_an_error_although_each_setting_is_right(
         (("--max-members", "20000"), "max_members: is 20000, more than max_connections (10000)"),
         (("--work-share", "0.9"), "work_share: is 0.9, more than address_work_share (0.5)"),
         (("--request-burst", "5"), "request_burst: is smaller than request_rate"),
+        (("--host", "0.0.0.0", "--open"), "tls_cert: is not set, and browsers give pages over http neither"),
         (("--web-root", "/nowhere"), "web_root: /nowhere has no index.html"),
     ],
 )
@@ -168,6 +172,16 @@ def test_a_key_that_others_can_read_is_a_warning(capsys: pytest.CaptureFixture[s
     assert of_level(check(capsys, "--token-keys", str(key))[1], "warning")
     key.chmod(0o600)
     assert not of_level(check(capsys, "--token-keys", str(key))[1], "warning")
+
+
+def test_a_tls_key_that_everybody_can_read_is_a_warning(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    files = make_certificate(tmp_path, end=30 * DAY)
+    given = ("--tls-cert", str(files.cert), "--tls-key", str(files.key))
+    files.key.chmod(0o644)
+    (found,) = of_level(check(capsys, *given)[1], "warning")
+    assert found == f"tls_key: {files.key} has a secret, and others may read it"
+    files.key.chmod(0o640)  # a group for certificates is usual
+    assert not of_level(check(capsys, *given)[1], "warning")
 
 
 def test_it_is_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +154,19 @@ async def test_token_keys_are_read_again(tmp_path: Path) -> None:
         await join(gateway.websocket_url, "Ada", made_token(keys))
         with pytest.raises((client.RequestError, client.ConnectionClosed)):
             await join(gateway.websocket_url, "Ada", old)
+
+
+def test_the_port_of_the_metrics_takes_the_new_settings_too(tmp_path: Path) -> None:
+    content = 'metrics_port = 0\njoin_token = "a secret"\n'
+    with running(tmp_path, content) as (gateway, file):
+        url = next(line["metrics"] for line in gateway.log() if line["event"] == "listening")
+        asked = urllib.request.Request(url + "/metrics", headers={"Host": "metrics.example.org"})
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(asked, timeout=5)
+        file.write_text(content + 'allowed_hosts = ["metrics.example.org"]\n')
+        assert hang_up(gateway)["event"] == "configuration reloaded"
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            assert answer.status == 200
 
 
 def made_token(keys: Path) -> str:
