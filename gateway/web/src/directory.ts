@@ -237,8 +237,10 @@ export class Directory {
 
   #disconnect(): void {
     const signalling = this.#signalling;
-    this.#signalling = this.#doubtTimer = void clearTimeout(this.#doubtTimer);
+    this.#signalling = undefined;
     this.#isCurrent = false;
+    clearTimeout(this.#doubtTimer);
+    this.#doubtTimer = undefined;
     clearTimeout(this.#timer);
     clearInterval(this.#pingTimer);
     signalling?.close();
