@@ -50,6 +50,11 @@ def test_the_times_and_limits_fit_those_of_the_gateway() -> None:
     assert value("Type") == "notify"  # gateway/ops/supervisor.py
 
 
+def test_a_reload_hangs_up_and_the_state_has_a_folder() -> None:
+    assert value("ExecReload") == "/bin/kill -HUP $MAINPID"  # gateway/reload.py
+    assert f'state_dir = "/var/lib/{value("StateDirectory")}"' in TEXT
+
+
 def test_the_commands_of_the_unit_exist() -> None:
     commands = re.findall(r"^Exec\w+=-?/opt/sfu-gateway/bin/sfu-gateway (\S+)$", TEXT, re.MULTILINE)
     assert commands == ["check-config", "serve"]
