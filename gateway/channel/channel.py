@@ -101,10 +101,7 @@ class Channel:
                 member.connection.end(end_reasons.of_exception(error))
                 raise
             finally:
-                try:
-                    seat.channel._remove_guarded(member)
-                finally:
-                    member.forget_media()
+                seat.channel._remove_guarded(member)
         finally:
             seat.channel.occupants -= 1
 
@@ -246,6 +243,8 @@ class Channel:
             self.metrics.failed_cleanup()
             self._take_off_list(member, member.leave_reason)
             raise
+        finally:
+            member.forget_media()
 
     def expel(self, user_id: str) -> Sequence[Connection]:
         """End the session of a user, and its wait for a seat, on behalf of a moderator. Return their connections."""
