@@ -94,6 +94,11 @@ class Accounts:
         del self._addresses[key]
 
 
+def share_of_address(places: int) -> int:
+    """How many of the places for all one address may have: a quarter of them, and at least one."""
+    return max(1, places // 4)
+
+
 def site_of(remote: str) -> str | None:
     """Return the site of an address with or without a port, such as ``192.0.2.1/32`` or ``2001:db8::/64``.
 

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from gateway.config import Config
 from gateway.config.hosts import AllowedHosts
 from gateway.config.proxies import TrustedProxies
-from gateway.connection.accounts import Account, Accounts
+from gateway.connection.accounts import Account, Accounts, share_of_address
 from gateway.http import asgi
 from gateway.http.half_open import Displaced, HalfOpen
 from gateway.http.host_check import check_host
@@ -63,10 +63,10 @@ class FrontDoor:
     """Serves the connections of one TCP port.
 
     ``clients`` counts the tasks that serve WebSockets, ``half_open`` holds the connections without a request, and
-    ``http_connections`` counts the requests that are being answered. ``places`` counts tasks and requests by address. A
-    session that went on over another WebSocket has two of the tasks. So ``count_sessions`` returns the number that
-    ``max_connections`` limits. By default this is ``clients``. Without ``serve_client`` the port has no WebSockets.
-    With ``tls``, the port serves HTTPS and WSS alone.
+    ``http_connections`` counts the requests that are being answered. ``requests`` counts them by address, and
+    ``places`` tasks and requests together. A session that went on over another WebSocket has two of the tasks. So
+    ``count_sessions`` returns the number that ``max_connections`` limits. By default this is ``clients``. Without
+    ``serve_client`` the port has no WebSockets. With ``tls``, the port serves HTTPS and WSS alone.
     """
 
     def __init__(
@@ -83,6 +83,9 @@ class FrontDoor:
     ) -> None:
         self.half_open = HalfOpen(config.max_half_open_connections)
         self.places = Places(config.max_connections_per_address)
+        self.requests = Places(
+            share_of_address(config.max_http_connections), "requests", HttpRefusal.TOO_MANY_CONNECTIONS
+        )
         self._media_streams = media_streams
         self._app = app
         self.reconfigure(config)
@@ -109,6 +112,7 @@ class FrontDoor:
         self._trusted_proxies = TrustedProxies.of(config.trusted_proxies)
         self.half_open.most = config.max_half_open_connections
         self.places.most = config.max_connections_per_address
+        self.requests.most = share_of_address(config.max_http_connections)
         if self._media_streams is not None:
             self._media_streams.most = config.max_media_streams
 
@@ -241,20 +245,24 @@ class FrontDoor:
 
     async def _answer(self, exchange: Exchange, refusal: HttpError | None) -> None:
         """Answer a request in the pool of HTTP connections, with this refusal if there is one."""
-        if self.http_connections >= self._config.max_http_connections:
+        try:
+            self.requests.require(exchange.remote)
+            if self.http_connections >= self._config.max_http_connections:
+                raise _unavailable("too many connections", HttpRefusal.TOO_MANY_CONNECTIONS)
+        except HttpError as full:
             # A short answer, which waits for nobody, so that it needs no place. A refusal may quote the client.
-            full = _unavailable("too many connections", HttpRefusal.TOO_MANY_CONNECTIONS)
             await self._refuse(exchange, full)
             return
         self.http_connections += 1
         try:
-            try:
-                if refusal is not None:
-                    raise refusal
-                await self._respond(exchange)
-            except HttpError as error:
-                await self._refuse(exchange, error)
-            await exchange.linger()
+            with self.requests.hold(exchange.remote):
+                try:
+                    if refusal is not None:
+                        raise refusal
+                    await self._respond(exchange)
+                except HttpError as error:
+                    await self._refuse(exchange, error)
+                await exchange.linger()
         finally:
             self.http_connections -= 1
 

@@ -15,10 +15,15 @@ from gateway.ops.http_refusal import HttpRefusal
 
 
 class Places:
-    """At most ``most`` places for each site, as :func:`site_of` tells sites apart."""
+    """At most ``most`` places for each site, as :func:`site_of` tells sites apart.
 
-    def __init__(self, most: int) -> None:
+    ``what`` names them for clients, and ``refusal`` for the operator.
+    """
+
+    def __init__(self, most: int, what: str = "connections", refusal: HttpRefusal = HttpRefusal.ADDRESS_FULL) -> None:
         self.most = most
+        self._what = what
+        self._refusal = refusal
         self._taken: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -29,8 +34,8 @@ class Places:
         """Check that an address may have another place. Raises :exc:`HttpError` 429."""
         site = site_of(remote)
         if site is not None and self._taken.get(site, 0) >= self.most:
-            why = "too many connections from this address"
-            raise HttpError(HTTPStatus.TOO_MANY_REQUESTS, why, [(b"retry-after", b"5")], HttpRefusal.ADDRESS_FULL)
+            why = f"too many {self._what} from this address"
+            raise HttpError(HTTPStatus.TOO_MANY_REQUESTS, why, [(b"retry-after", b"5")], self._refusal)
 
     @contextmanager
     def hold(self, remote: str) -> Iterator[None]:

@@ -16,10 +16,11 @@ import trio
 from attrs import define, field, frozen
 
 from gateway.config.hosts import is_loopback, parse_authority
-from gateway.connection.accounts import site_of
+from gateway.connection.accounts import share_of_address, site_of
 from gateway.gateway import Gateway
 from gateway.http import asgi
 from gateway.http.http1 import Exchange, HttpError
+from gateway.http.places import Places
 from gateway.http.route import bearer_token
 from gateway.identity.rights import EVERYBODY, Rights, is_secret
 from gateway.ops.http_refusal import HttpRefusal
@@ -51,9 +52,10 @@ _ID: Final = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,16})")
 
 @define(eq=False)
 class _Reader:
-    """The entries that wait for one stream. ``is_over`` says that no more come, and ``fell_behind`` that some are
-    missing."""
+    """The entries that wait for one stream, whose client is at this ``site``. ``is_over`` says that no more come, and
+    ``fell_behind`` that some are missing."""
 
+    site: str | None
     subscription: Subscription = field(init=False)
     is_over: bool = False
     fell_behind: bool = False
@@ -62,7 +64,7 @@ class _Reader:
     _came: trio.Event = field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
-        self.subscription = Subscription(self._receive, self._fall_behind)
+        self.subscription = Subscription(self._receive, self._fall_behind, self.site)
 
     def _receive(self, entry: Entry) -> None:
         self._size += entry.size
@@ -111,6 +113,7 @@ class PresenceStreams:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._readers: set[_Reader] = set()
+        self._places = Places(0, "streams", HttpRefusal.TOO_MANY_STREAMS)
         self._last_ended = trio.Event()
 
     @property
@@ -134,10 +137,14 @@ class PresenceStreams:
         rights = self._rights(request, exchange.peer)
         wanted = self._wanted_untrusted(request)
         _check(rights, wanted)
-        if self.open >= self._gateway.config.max_presence_streams:
+        most = self._gateway.config.max_presence_streams
+        self._places.most = share_of_address(most)
+        self._places.require(exchange.remote)
+        if self.open >= most:
             self._gateway.metrics.limits.reached("max_presence_streams")
             raise _unavailable("too many streams")
-        feed, journal, reader = self._gateway.backend_feed, self._gateway.journal, _Reader()
+        feed, journal = self._gateway.backend_feed, self._gateway.journal
+        reader = _Reader(site_of(exchange.remote))
         missed = None
         if wanted.last is not None:
             missed = journal.entries_after(wanted.last, wanted.channels, wanted.prefix)
@@ -147,10 +154,11 @@ class PresenceStreams:
             raise _unavailable(refused.message) from None
         self._readers.add(reader)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_when_gone, exchange, nursery.cancel_scope)
-                await self._stream(exchange, wanted, reader, missed)
-                nursery.cancel_scope.cancel()
+            with self._places.hold(exchange.remote):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_cancel_when_gone, exchange, nursery.cancel_scope)
+                    await self._stream(exchange, wanted, reader, missed)
+                    nursery.cancel_scope.cancel()
         finally:
             feed.close(reader.subscription)
             self._readers.discard(reader)

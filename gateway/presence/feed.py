@@ -4,13 +4,14 @@ The members of a channel are told in the step of the change. Those outside are t
 time. So however many they are, no member waits for them.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Never
 
 import trio
 from attrs import define, field
 
+from gateway.connection.accounts import share_of_address
 from gateway.presence.journal import Entry
 from protocol.errors import ErrorCode, RequestError
 
@@ -25,12 +26,14 @@ class Subscription:
     """What one reader follows, and how it is told.
 
     ``receive`` gets each entry, and must not wait. ``fall_behind`` ends the reader, which has missed an entry.
-    ``channels`` and ``prefixes`` have the number of the newest entry that the reader did not need to be told.
-    ``joined`` is the channel that its client has joined last, with the newest entry that the answer contained.
+    ``channels`` and ``prefixes`` have the number of the newest entry that the reader did not need to be told. ``site``
+    is that of its address, as :func:`gateway.connection.accounts.site_of` says. ``joined`` is the channel that its
+    client has joined last, with the newest entry that the answer contained.
     """
 
     receive: Callable[[Entry], None]
     fall_behind: Callable[[], None]
+    site: str | None = None
     channels: dict[str, int] = field(factory=dict)
     prefixes: dict[str, int] = field(factory=dict)
     joined: tuple[str, int] = ("", 0)
@@ -55,15 +58,17 @@ class Subscription:
 class Feed:
     """Readers by what they follow.
 
-    ``max_each`` and ``max_all`` bound the channels and prefixes of one reader and of all together. ``reached`` gets the
-    name of the setting when somebody reaches such a bound. A reader may have an
-    ``owner``, such as its connection. If the owner was told as a member, the reader is not told again.
+    ``max_each`` and ``max_all`` bound the channels and prefixes of one reader and of all together. The readers of one
+    address may have a share of those for all, and at least what one reader may have. ``reached`` gets the name of the
+    setting when somebody reaches such a bound. A reader may have an ``owner``, such as its connection. If the owner was
+    told as a member, the reader is not told again.
     """
 
     max_each: int
     max_all: int
     reached: Callable[[str], None] = lambda _: None
     count: int = 0
+    _by_site: Counter[str] = field(factory=Counter)
     _owners: dict[object, Subscription] = field(factory=dict)
     _by_channel: dict[str, list[Subscription]] = field(factory=dict)
     _by_prefix: dict[str, list[Subscription]] = field(factory=dict)
@@ -100,7 +105,12 @@ class Feed:
         if more and self.count + more > self.max_all:
             self.reached("max_watches")
             raise RequestError(ErrorCode.LIMIT_EXCEEDED, "all clients together watch too many channels")
-        self.count += more
+        if more and subscription.site is not None:
+            most = max(self.max_each, share_of_address(self.max_all))
+            if self._by_site[subscription.site] + more > most:
+                self.reached("max_watches")
+                raise RequestError(ErrorCode.LIMIT_EXCEEDED, "the clients of this address watch too many channels")
+        self._change_count(subscription, more)
         for name in new:
             self._by_channel.setdefault(name, []).append(subscription)
         for name in prefixes:
@@ -123,7 +133,14 @@ class Feed:
         readers.remove(subscription)
         if not readers:
             del table[name]
-        self.count -= 1
+        self._change_count(subscription, -1)
+
+    def _change_count(self, subscription: Subscription, by: int) -> None:
+        self.count += by
+        if (site := subscription.site) is not None:
+            self._by_site[site] += by
+            if not self._by_site[site]:
+                del self._by_site[site]
 
     def close(self, subscription: Subscription, owner: object = None) -> None:
         """Tell this reader nothing more."""

@@ -5,6 +5,7 @@ import json
 from attrs import frozen
 
 from gateway.connection import end_reasons
+from gateway.connection.accounts import site_of
 from gateway.connection.connection import Connection
 from gateway.gateway import Gateway
 from gateway.identity.rights import Rights
@@ -68,9 +69,9 @@ def watch(gateway: Gateway, connection: Connection, rights: Rights, data: Watch)
     subscription = gateway.feed.subscription_of(connection)
     if subscription is None:
         watcher = _Watcher(connection)
-        subscription = Subscription(watcher.receive, watcher.fall_behind)
-        gateway.feed.own(connection, subscription)
+        subscription = Subscription(watcher.receive, watcher.fall_behind, site_of(connection.remote))
     gateway.feed.follow(subscription, data.channel_ids or (), data.prefix, gateway.journal.number)
+    gateway.feed.own(connection, subscription)  # only now, since nobody watches who was refused
     return watched
 
 

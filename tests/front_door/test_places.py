@@ -99,6 +99,39 @@ async def test_requests_that_are_being_answered_count(autojump_clock: MockClock)
         nursery.cancel_scope.cancel()
 
 
+async def test_one_address_gets_a_quarter_of_the_places_for_requests(autojump_clock: MockClock) -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await trio.sleep(10)
+        await hello_app(scope, receive, send)
+
+    door = Door(Config(max_http_connections=8), slow, remote="203.0.113.7:3")
+    async with trio.open_nursery() as nursery:
+        for port in (1, 2):
+            await connect(nursery, door, f"203.0.113.7:{port}", request("/"))
+        answer = await ask(door, request("/"))
+        assert (answer.status, answer.headers["retry-after"]) == (429, "5")
+        assert answer.text == "too many requests from this address\n"
+        assert door.front.http_connections == 2
+        for other in ("203.0.113.8:1", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"):
+            await connect(nursery, door, other, request("/"))
+        assert door.front.http_connections == 6
+        await trio.sleep(10)
+        assert (await ask(door, request("/"))).status == 200
+        nursery.cancel_scope.cancel()
+    assert happened(door) == {"too_many_connections": 1}
+    assert len(door.front.requests) == 0
+
+
+async def test_refusals_take_no_more_places_than_answers(autojump_clock: MockClock) -> None:
+    """A refused client may go on sending for a moment, and keep its place."""
+    door = Door(Config(max_http_connections=8), remote="203.0.113.7:3")
+    async with trio.open_nursery() as nursery:
+        for port in range(5):
+            await connect(nursery, door, f"203.0.113.7:{port}", request("/", "POST", {"Content-Length": "100"}, b"x"))
+        assert door.front.http_connections == 2
+        nursery.cancel_scope.cancel()
+
+
 def test_each_place_is_free_again_after_its_block() -> None:
     places = Places(1)
     with pytest.raises(KeyError), places.hold("203.0.113.7:1"):

@@ -300,6 +300,15 @@ async def test_there_are_no_more_streams_than_the_operator_allows() -> None:
         assert await status_of(server, "?channel=lobby") == 503
 
 
+async def test_one_address_has_a_quarter_of_the_streams() -> None:
+    settings = {"max_presence_streams": 4, "join_token": "sesame", "trusted_proxies": ("127.0.0.1",)}
+    headers = {"Authorization": "Bearer sesame", "X-Forwarded-For": "198.51.100.7"}
+    async with running(**settings) as server, stream_of(server, "channel=lobby", **headers):
+        assert await status_of(server, "?channel=lobby", **headers) == 429
+        elsewhere = {**headers, "X-Forwarded-For": "198.51.100.8"}
+        assert await status_of(server, "?channel=lobby", **elsewhere) == 200
+
+
 async def test_one_address_has_no_more_streams_than_connections() -> None:
     settings = {"max_connections_per_address": 1, "join_token": "sesame", "trusted_proxies": ("127.0.0.1",)}
     headers = {"Authorization": "Bearer sesame", "X-Forwarded-For": "198.51.100.7"}

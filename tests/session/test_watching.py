@@ -228,10 +228,32 @@ async def test_more_channels_than_one_client_may_watch_are_refused_and_the_other
         eve, _ = await watcher_of(rig, "a", "b")
         assert await eve.error("watch", channelIds=["b", "c", "d"]) == "limit_exceeded"
         assert await eve.ok("watch", channelIds=["a", "b", "c"])
+        rig.remote = "198.51.100.2"
         dan, _ = await watcher_of(rig, "a", "b")
         assert await dan.error("watch", channelIds=["c"]) == "limit_exceeded"
         await rig.joined("ada", channel="b")
         assert await changes(eve) == await changes(dan) == [("user_joined", "ada", 1)]
+
+
+async def test_one_address_may_watch_a_quarter_of_what_all_may(autojump_clock: MockClock) -> None:
+    async with open_rig(max_watched_channels=2, max_watches=12, join_timeout=10) as rig:
+        eve, _ = await watcher_of(rig, "a", "b")
+        await watcher_of(rig, "a")
+        late = await rig.connect()
+        assert await late.error("watch", channelIds=["a"]) == "limit_exceeded"
+        rig.remote = "198.51.100.2"
+        assert await watcher_of(rig, "a", "b")
+        await eve.close()
+        await wait_all_tasks_blocked()
+        assert await late.ok("watch", channelIds=["a", "b"])
+        assert rig.gateway.feed.count == 5
+
+
+async def test_who_may_not_watch_has_no_more_time_to_join(autojump_clock: MockClock) -> None:
+    async with open_rig(max_watched_channels=1, join_timeout=10) as rig:
+        eve = await rig.connect()
+        assert await eve.error("watch", channelIds=["a", "b"]) == "limit_exceeded"
+        assert await eve.wait_closed() == 4408
 
 
 async def test_a_watcher_that_reads_nothing_is_closed_and_nobody_else(autojump_clock: MockClock) -> None:
