@@ -40,7 +40,7 @@ class Mirror:
         if not isinstance(event, VoiceState):
             return False
         position, known = Position(event.epoch, event.revision), self.after.get(event.channel_id)
-        if known is not None and (position.epoch, position.revision) <= (known.epoch, known.revision):
+        if known is not None and position <= known:
             return False
         self.after[event.channel_id] = position
         members = self.channels.setdefault(event.channel_id, {})

@@ -67,7 +67,7 @@ Instant = Annotated[
 ]
 
 
-@frozen
+@frozen(order=True)
 class Position:
     """A version of the list of one channel. Positions are ordered by ``epoch`` and then by ``revision``."""
 

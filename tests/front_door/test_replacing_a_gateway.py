@@ -178,7 +178,8 @@ async def test_everybody_is_back_within_three_seconds_and_nobody_is_there_twice(
                 assert max(caller.away for caller in callers) <= BACK_SECONDS
                 live = await trio.to_thread.run_sync(second.live)
                 assert (live["members"], live["sessions"]) == (len(callers), len(callers))
-                assert 1 <= second.media_port - media_port <= 3  # the old process had its own
+                # The old process may have closed its own port already, but it need not have.
+                assert 0 <= second.media_port - media_port <= 3
                 assert await trio.to_thread.run_sync(old.ended) == 0
                 _judge_order(first, second)
                 nursery.cancel_scope.cancel()

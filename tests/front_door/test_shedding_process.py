@@ -41,8 +41,13 @@ async def assert_refused(gateway: GatewayProcess, identity: Identity) -> None:
             pass
     assert (refused.value.code, refused.value.retry_after_ms) == (ErrorCode.RATE_LIMITED, 5000)
     assert " 503 " in (await get(gateway.url, "/readyz")).splitlines()[0]
-    metrics = await trio.to_thread.run_sync(gateway.metrics)
-    assert metrics["sfu_newcomers_refused_total"] == metrics['sfu_closes_total{code="4429"}'] >= 1
+    # A close counts once the connection has ended, which is a moment after its client knows.
+    with trio.fail_after(10):
+        while True:
+            metrics = await trio.to_thread.run_sync(gateway.metrics)
+            if metrics["sfu_newcomers_refused_total"] == metrics['sfu_closes_total{code="4429"}'] >= 1:
+                return
+            await trio.sleep(0.05)
 
 
 async def assert_taken(gateway: GatewayProcess, identity: Identity) -> None:

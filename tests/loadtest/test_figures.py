@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.events import VoiceState
-from protocol.vocabulary import Participant
+from protocol.vocabulary import Participant, Position
 from tools.loadtest.cli import Limits, Options, make_plan
 from tools.loadtest.own_load import LoadSample, OwnLoad, unsent_complaint
 from tools.loadtest.plan import Plan, metrics_url, websocket_url
@@ -187,7 +187,7 @@ def change(kind: str, name: str, count: int, listed: tuple[str, ...] | None = No
     ],
 )
 def test_a_roster_knows_whether_a_change_fits(event: VoiceState, fits: bool) -> None:
-    roster = Roster((person("anna"), person("ben")), 1)
+    roster = Roster((person("anna"), person("ben")), Position(1, 1))
     assert roster.apply(event) is fits
     if event.participants is not None:
         assert roster.users == tuple(each.user_id for each in event.participants)

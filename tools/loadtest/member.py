@@ -16,7 +16,7 @@ from protocol.client import ConnectionClosed, RequestError, Timeouts, new_sessio
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, ProducerLayers, TransportStateChanged, VoiceState
 from protocol.requests import SetLayers
-from protocol.vocabulary import Participant
+from protocol.vocabulary import Participant, Position
 from tools.light import (
     Identity,
     Layer,
@@ -141,7 +141,6 @@ class LoadMember:
                 visit.channel_id,
                 visit.user_id,
                 visit.number,
-                roster.revision,
                 tuple(sorted(roster.users)),
             )
         )
@@ -207,14 +206,13 @@ class LoadMember:
         visit.listed_at_join = frozenset(
             producer.producer_id for participant in joined.participants for producer in participant.producers
         )
-        self._visit, self._roster = visit, Roster(joined.participants, joined.revision)
+        position = Position(joined.epoch, joined.revision)
+        self._visit, self._roster = visit, Roster(joined.participants, position)
         tally.visits[visit.user_id] = visit
         tally.joins += 1
         tally.join.record(visit.joined_at - asked_at)
         listed = tuple(participant.user_id for participant in joined.participants)
-        tally.facts.append(
-            JoinedFact(visit.joined_at, visit.channel_id, visit.user_id, visit.number, joined.revision, listed)
-        )
+        tally.facts.append(JoinedFact(visit.joined_at, visit.channel_id, visit.user_id, visit.number, position, listed))
 
     async def _leave(self, visit: LiveVisit, client: LightClient) -> None:
         kind = self._go
@@ -354,7 +352,7 @@ def _change_fact(visit: LiveVisit, event: VoiceState, at: float, *, agrees: bool
         visit.channel_id,
         visit.user_id,
         visit.number,
-        event.revision,
+        Position(event.epoch, event.revision),
         event.type,
         event.user_id,
         event.reason,

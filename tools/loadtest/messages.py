@@ -14,7 +14,7 @@ import trio
 from attrs import define, field, frozen
 
 from protocol.events import LeaveReason, VoiceStateType
-from protocol.vocabulary import MediaKind
+from protocol.vocabulary import MediaKind, Position
 from tools.light import DatagramCounts, Histogram, PacketCounts
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.plan import ChurnKind, LeaveKind, Plan, Slot
@@ -94,7 +94,7 @@ class JoinedFact:
     channel_id: str
     user_id: str
     visit: int
-    revision: int
+    position: Position
     listed: tuple[str, ...]
 
 
@@ -132,7 +132,7 @@ class ChangeFact:
     channel_id: str
     user_id: str
     visit: int
-    revision: int
+    position: Position
     change: VoiceStateType
     about: str
     reason: LeaveReason | None
@@ -141,13 +141,12 @@ class ChangeFact:
 
 @frozen
 class FinalListFact:
-    """A client's list and its revision after some time without changes."""
+    """A client's list after some time without changes."""
 
     at: float
     channel_id: str
     user_id: str
     visit: int
-    revision: int
     listed: tuple[str, ...]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from protocol.events import VoiceState
-from protocol.vocabulary import Participant
+from protocol.vocabulary import Participant, Position
 
 
 class Roster:
     """A participant list that begins as the list in the answer to ``join``, and takes the changes of events."""
 
-    def __init__(self, participants: Iterable[Participant], revision: int) -> None:
-        self.revision = revision
+    def __init__(self, participants: Iterable[Participant], position: Position) -> None:
+        self.position = position
         self._listed = {participant.user_id: participant for participant in participants}
 
     @property
@@ -27,7 +27,7 @@ class Roster:
         """
         user, listed = event.user_id, self._listed
         fits = (user in listed) == (event.type != "user_joined")
-        self.revision = event.revision
+        self.position = Position(event.epoch, event.revision)
         if event.type == "user_left":
             listed.pop(user, None)
         else:

@@ -1,7 +1,7 @@
 """Compares the lists that clients got with the members that each channel really had.
 
 The tool makes every client join and leave, so it knows who is in a channel.  Each change of a channel's list has a
-revision, the same for all clients.  This module judges the facts of all workers in the order of their times.  It stops
+position, the same for all clients.  This module judges the facts of all workers in the order of their times.  It stops
 at the *watermark*, the time up to which it knows the facts of all workers.
 """
 
@@ -17,6 +17,7 @@ from typing import Final, Literal
 from attrs import define, field, frozen
 
 from protocol.events import LeaveReason, VoiceStateType
+from protocol.vocabulary import Position
 from tools.light import Histogram
 from tools.loadtest.messages import ChangeFact, EndedFact, Fact, FinalListFact, JoinedFact, JoiningFact, LeavingFact
 from tools.loadtest.plan import LeaveKind
@@ -30,7 +31,7 @@ MEANINGS: Final[dict[ErrorKind, str]] = {
     "repeated": "notices that a client got twice, or out of order",
     "untrue": "notices of joins and leaves that had not happened",
     "reason": "notices of leaves with a wrong reason",
-    "conflicting": "different changes that clients got under one revision",
+    "conflicting": "different changes that clients got under one position",
     "differs": "changes that did not fit the client's list, or whose list or count was wrong",
     "unannounced": "leaves of which no client got a notice",
     "ghost": "entries in a list for clients that had left",
@@ -43,8 +44,11 @@ PATIENCE: Final = 5.0
 REST: Final = 0.5
 #: Seconds by which the tool may learn of a connection's end later than other clients.
 GRACE: Final = 2.0
-#: Revisions of a channel that are kept for comparison.
+#: Changes of a channel that are kept for comparison.
 _KEPT: Final = 20_000
+
+#: Before any change.
+START: Final = Position(0, 0)
 
 _REASONS: Final[dict[LeaveKind, frozenset[LeaveReason]]] = {
     "leave": frozenset({"left"}),
@@ -58,33 +62,33 @@ _REASONS: Final[dict[LeaveKind, frozenset[LeaveReason]]] = {
 class VisitFacts:
     """The tool's knowledge of one stay of one client.
 
-    ``joined_revision`` and ``left_revision`` are the list's revisions by its join and its leave.  ``revision`` is the
-    newest revision that the client got.  ``counts`` says whether its leave counts in the measured times.  ``early``
+    ``joined_by`` and ``left_by`` are the positions of the list by its join and its leave.  ``position`` is the newest
+    one that the client got.  ``counts`` says whether its leave counts in the measured times.  ``early``
     counts notices of its leave that came before the tool knew of the end.
     """
 
     number: int
     asked_at: float
     joined_at: float = math.inf
-    joined_revision: int | None = None
+    joined_by: Position | None = None
     leaving_at: float = math.inf
     kind: LeaveKind | None = None
     ended_at: float = math.inf
     planned: bool = True
-    left_revision: int | None = None
-    revision: int = 0
+    left_by: Position | None = None
+    position: Position = START
     counts: bool = True
     early: int = 0
 
     @property
     def there(self) -> bool:
         """Whether the client has joined and has not begun to leave."""
-        return self.joined_revision is not None and math.isinf(self.leaving_at) and math.isinf(self.ended_at)
+        return self.joined_by is not None and math.isinf(self.leaving_at) and math.isinf(self.ended_at)
 
     @property
     def coming(self) -> bool:
         """Whether the client has asked to join and has no answer yet."""
-        return self.joined_revision is None and math.isinf(self.ended_at)
+        return self.joined_by is None and math.isinf(self.ended_at)
 
 
 @frozen
@@ -97,13 +101,13 @@ class ListChange:
 class ChannelTruth:
     """The truth about one channel.
 
-    ``newest`` is the highest revision that any client got.  ``history`` has the changes by revision.  ``ended`` has the
+    ``newest`` is the highest position that any client got.  ``history`` has the changes by position.  ``ended`` has the
     stays that ended recently, whose notices may still come.
     """
 
     visits: dict[str, list[VisitFacts]] = field(factory=dict)
-    history: dict[int, ListChange] = field(factory=dict)
-    newest: int = 0
+    history: dict[Position, ListChange] = field(factory=dict)
+    newest: Position = START
     ended: list[tuple[str, VisitFacts]] = field(factory=list)
 
     def visit(self, user_id: str, number: int) -> VisitFacts:
@@ -113,10 +117,10 @@ class ChannelTruth:
         visits = self.visits.get(user_id)
         return visits[-1] if visits else None
 
-    def stay_ended_by(self, revision: int, user_id: str) -> VisitFacts | None:
-        """Return the stay that a ``user_left`` of this user with this revision ends, or None."""
+    def stay_ended_by(self, position: Position, user_id: str) -> VisitFacts | None:
+        """Return the stay that a ``user_left`` of this user at this position ends, or None."""
         for visit in reversed(self.visits.get(user_id, ())):
-            if visit.joined_revision is not None and visit.joined_revision < revision:
+            if visit.joined_by is not None and visit.joined_by < position:
                 return visit
         return None
 
@@ -190,9 +194,9 @@ class Truth:
 
     def _judge_joined(self, channel: ChannelTruth, fact: JoinedFact) -> None:
         visit = channel.visit(fact.user_id, fact.visit)
-        visit.joined_at, visit.joined_revision, visit.revision = fact.at, fact.revision, fact.revision
-        channel.newest = max(channel.newest, fact.revision)
-        self._remember(channel, fact.revision, ListChange("user_joined", fact.user_id), fact.user_id)
+        visit.joined_at, visit.joined_by, visit.position = fact.at, fact.position, fact.position
+        channel.newest = max(channel.newest, fact.position)
+        self._remember(channel, fact.position, ListChange("user_joined", fact.user_id), fact.user_id)
         listed = set(fact.listed)
         if len(listed) < len(fact.listed):
             self._wrong("repeated", f"the first list of {fact.user_id} has a user twice")
@@ -203,38 +207,38 @@ class Truth:
                 self._wrong("ghost", f"the first list of {fact.user_id} has {user}, which is not in the channel")
         for user, visits in channel.visits.items():
             for other in visits:
-                if other.there and _is_before(other.joined_revision, fact.revision) and user not in listed:
+                if other.there and _is_before(other.joined_by, fact.position) and user not in listed:
                     self._wrong("absent", f"the first list of {fact.user_id} has no {user}")
 
     def _ended(self, channel: ChannelTruth, fact: EndedFact) -> None:
         visit = channel.visit(fact.user_id, fact.visit)
         visit.ended_at, visit.planned = fact.at, fact.planned
-        if visit.joined_revision is not None:
+        if visit.joined_by is not None:
             channel.ended.append((fact.user_id, visit))
         if fact.planned and visit.early:
             self._wrong("untrue", f"others got a notice that {fact.user_id} left before it did", visit.early)
         visit.early = 0  # after a failure the early notices were right, and only the tool was late
 
-    def _remember(self, channel: ChannelTruth, revision: int, change: ListChange, receiver: str) -> None:
-        known = channel.history.setdefault(revision, change)
+    def _remember(self, channel: ChannelTruth, position: Position, change: ListChange, receiver: str) -> None:
+        known = channel.history.setdefault(position, change)
         if known != change:
-            self._wrong("conflicting", f"{receiver}, revision {revision}: {change}, others {known}")
+            self._wrong("conflicting", f"{receiver}, {position}: {change}, others {known}")
         while len(channel.history) > _KEPT:
             del channel.history[next(iter(channel.history))]
 
     def _judge_notice(self, channel: ChannelTruth, fact: ChangeFact) -> None:
         self.notices += 1
         observer = channel.visit(fact.user_id, fact.visit)
-        missed = fact.revision - observer.revision - 1
-        if missed < 0:
-            self._wrong("repeated", f"{fact.user_id} got revision {fact.revision} after {observer.revision}")
-        elif missed:
-            self._wrong("missed", f"{fact.user_id} got revision {fact.revision} after {observer.revision}", missed)
-        observer.revision = max(observer.revision, fact.revision)
-        channel.newest = max(channel.newest, fact.revision)
+        what = f"{fact.user_id} got {fact.position} after {observer.position}"
+        if fact.position <= observer.position:
+            self._wrong("repeated", what)
+        elif missed := _changes_after(observer.position, fact.position) - 1:
+            self._wrong("missed", what, missed)
+        observer.position = max(observer.position, fact.position)
+        channel.newest = max(channel.newest, fact.position)
         if not fact.agrees:
-            self._wrong("differs", f"{fact.user_id}, revision {fact.revision}: {fact.change} of {fact.about}")
-        self._remember(channel, fact.revision, ListChange(fact.change, fact.about), fact.user_id)
+            self._wrong("differs", f"{fact.user_id}, {fact.position}: {fact.change} of {fact.about}")
+        self._remember(channel, fact.position, ListChange(fact.change, fact.about), fact.user_id)
         if fact.about in self.outsiders:
             return
         if fact.change == "user_joined":
@@ -245,18 +249,17 @@ class Truth:
     def _judge_notice_of_join(self, channel: ChannelTruth, fact: ChangeFact) -> None:
         # Other clients may get the notice before the joining client reads its answer.
         true = any(
-            visit.joined_revision == fact.revision or visit.joined_revision is None
-            for visit in channel.visits.get(fact.about, ())
+            visit.joined_by == fact.position or visit.joined_by is None for visit in channel.visits.get(fact.about, ())
         )
         if not true:
             self._wrong("untrue", f"{fact.user_id} got a notice that {fact.about} joined, which it did not")
 
     def _judge_notice_of_leave(self, channel: ChannelTruth, fact: ChangeFact) -> None:
-        visit = channel.stay_ended_by(fact.revision, fact.about)
-        if visit is None or visit.left_revision not in (None, fact.revision):
+        visit = channel.stay_ended_by(fact.position, fact.about)
+        if visit is None or visit.left_by not in (None, fact.position):
             self._wrong("untrue", f"{fact.user_id} got a notice that {fact.about} left, which it did not")
             return
-        visit.left_revision = fact.revision
+        visit.left_by = fact.position
         if visit.kind is None:
             if math.isinf(visit.ended_at):
                 visit.early += 1  # `_ended` judges it, when the tool knows how the connection ended
@@ -273,7 +276,7 @@ class Truth:
         for user, visit in channel.ended:
             if visit.ended_at > until:
                 waiting.append((user, visit))
-            elif visit.left_revision is None and self._somebody_else(channel, visit):
+            elif visit.left_by is None and self._somebody_else(channel, visit):
                 self._wrong("unannounced", f"nobody in {channel_id} got a notice that {user} left")
         channel.ended = waiting
 
@@ -290,8 +293,7 @@ class Truth:
 
     def _judge_final_list(self, channel: ChannelTruth, fact: FinalListFact) -> None:
         observer = channel.visit(fact.user_id, fact.visit)
-        behind = channel.newest - observer.revision
-        if behind > 0:
+        if behind := _changes_after(observer.position, channel.newest):
             self._wrong("missed", f"{fact.user_id} got no notice of the last {behind} changes", behind)
         there = {user for user, visits in channel.visits.items() if visits[-1].there}
         coming = {user for user, visits in channel.visits.items() if visits[-1].coming}
@@ -313,5 +315,15 @@ class Truth:
                     self._wrong("untrue", f"others got a notice that {user} left, which it did not", early)
 
 
-def _is_before(revision: int | None, other: int) -> bool:
-    return revision is not None and revision < other
+def _is_before(position: Position | None, other: Position) -> bool:
+    return position is not None and position < other
+
+
+def _changes_after(position: Position, later: Position) -> int:
+    """The number of changes by which ``later`` is newer.
+
+    A new epoch begins when a channel reopens.  Who was in the channel before it missed at least its end.
+    """
+    if position.epoch == later.epoch:
+        return later.revision - position.revision
+    return later.revision + 1

@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 from protocol.errors import CloseCode
 from protocol.events import LeaveReason, VoiceState
 from protocol.requests import Ping
+from protocol.vocabulary import Position
 from tools.bench import BenchError
 from tools.bench.conference import new_ssrc, open_pool
 from tools.bench.gateway_members import GatewayMember
@@ -137,8 +138,9 @@ class BenchMember(GatewayMember):
         for raw in self.events:
             event = decode(raw.decode(), {})
             assert isinstance(event, VoiceState)
-            if event.revision != self.roster.revision + 1:
-                raise BenchError(f"revision {event.revision} came after {self.roster.revision}")
+            position, known = Position(event.epoch, event.revision), self.roster.position
+            if position != Position(known.epoch, known.revision + 1):
+                raise BenchError(f"{position} came after {known}")
             if not self.roster.apply(event):
                 raise BenchError(f"{event.type} of {event.user_id} does not fit the list of {self.user_id}")
             if event.reason is not None:
@@ -171,7 +173,7 @@ class BenchChannel:
         member = await self._pool.open(partial(BenchMember, user_id=user_id, on_message=heard, on_left=self._note))
         meter = PacketMeter(open_every=_OPEN_EVERY)
         joined = await member.join(self.id, self._identity, self._tasks, packet_meter=meter, poller=self._poller)
-        member.roster = Roster(joined.participants, joined.revision)
+        member.roster = Roster(joined.participants, Position(joined.epoch, joined.revision))
         self.members[user_id] = member
         return member
 
