@@ -26,6 +26,7 @@ from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
 from gateway.ops.room import watch_room
 from gateway.place import Place, enter_place
+from gateway.presence.durable import Durable
 from gateway.reload import Reread, reload
 from gateway.session.lifecycle import serve_client
 from gateway.start import (
@@ -60,7 +61,8 @@ class Server:
     """One running gateway.
 
     ``url`` is the address for browsers, empty without listeners. ``metrics_url`` is that of the port for metrics, empty
-    without one. ``media_addresses`` are the hosts and ports of the media sockets. ``tls`` is None without TLS.
+    without one. ``media_addresses`` are the hosts and ports of the media sockets. ``tls`` is None without TLS,
+    and ``durable`` without ``state_dir``.
     """
 
     gateway: Gateway
@@ -69,6 +71,7 @@ class Server:
     metrics_url: str
     media_addresses: tuple[tuple[str, int], ...]
     tls: Tls | None
+    durable: Durable | None = None
 
     @property
     def front_door(self) -> FrontDoor:
@@ -111,16 +114,18 @@ class Server:
     async def hand_over(self, release: Callable[[], None]) -> None:
         """Give way to a successor: close the listeners, and end every session with 1012.
 
-        Call ``release`` when nobody is on a list any more, or after a bounded time. Then finish the goodbyes.
+        Call ``release`` when nobody is on a list any more and the journal is closed, or after a bounded time. Then
+        finish the goodbyes.
         """
         self.refuse_new_clients()
         self.doors.stop_listening()
         self.gateway.end_all_for_restart()
-        with trio.move_on_after(2 * (self.config.exit_timeout + self.config.courtesy_timeout)):
+        with trio.move_on_after(2 * (self.config.exit_timeout + self.config.courtesy_timeout)) as bounded:
             while self.gateway.seats:  # noqa: ASYNC110: no event announces it
                 await trio.sleep(_LOOK_EVERY)
-            # The successor reads the journal as soon as it has the lock.
-            await self.gateway.journal.wait_committed(self.gateway.journal.number)
+        if self.durable is not None:
+            # The successor opens the file as soon as it has the lock.
+            await self.durable.finish(max(0.0, bounded.deadline - trio.current_time()))
         release()
         await self.wait_ended()
 
@@ -180,12 +185,12 @@ async def open_server(
         metrics.watch_room(gateway.room)
         for router in routers:
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
-        await keep_journal(stack, gateway)
+        durable = await keep_journal(stack, gateway)
         doors = make_doors(gateway, serve_client, tls)
         url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
         metrics_url = url_of(for_metrics[0]) if for_metrics else ""
         media = tuple(address for router in routers for address in router.context.addresses)
-        server = Server(gateway, doors, url, metrics_url, media, tls)
+        server = Server(gateway, doors, url, metrics_url, media, tls, durable)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
             for door, found in ((doors.front, listeners), (doors.metrics, for_metrics)):

@@ -16,7 +16,7 @@ from gateway.gateway import Gateway
 from gateway.http.sockets import open_listeners, show_address
 from gateway.http.tls import CertificateError, Tls, load_certificate
 from gateway.identity.keys import KeyFileError, load_keys
-from gateway.presence.durable import open_durable
+from gateway.presence.durable import Durable, open_durable
 from gateway.presence.store import StoreError
 
 log = structlog.get_logger(__name__)
@@ -33,11 +33,11 @@ class StartError(Exception):
     """The gateway cannot start. The message gives the reason in one line."""
 
 
-async def keep_journal(stack: AsyncExitStack, gateway: Gateway) -> None:
+async def keep_journal(stack: AsyncExitStack, gateway: Gateway) -> Durable | None:
     """Keep the journal in ``state_dir``, if that is set, until the stack ends. Raises :exc:`StartError`."""
     config = gateway.config
     if config.state_dir is None:
-        return
+        return None
     feed = gateway.tell_backends_later()
     journal = open_durable(
         gateway.journal,
@@ -49,7 +49,7 @@ async def keep_journal(stack: AsyncExitStack, gateway: Gateway) -> None:
         figures=gateway.journal_figures,
     )
     try:
-        await stack.enter_async_context(journal)
+        return await stack.enter_async_context(journal)
     except StoreError as error:
         raise StartError(str(error)) from error
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Never, cast
+from typing import Final, cast
 
 import attrs
 import structlog
@@ -34,6 +34,8 @@ _RETRY: Final = 1.0
 """Seconds between two attempts to write."""
 START_SECONDS: Final = 10.0
 """Seconds that a start waits until everybody whom a crash has ended has left on the disk, too."""
+CLOSE_SECONDS: Final = 2.0
+"""Seconds that closing the file may take."""
 _SLOW: Final = 1.0
 """Seconds of one transaction from which on the log has a line."""
 
@@ -67,10 +69,14 @@ class Durable:
     _has_gap: bool = False
     _is_failing: bool = False
     _wake: trio.Event = field(factory=trio.Event)
+    _writing: trio.CancelScope = field(factory=trio.CancelScope)
+    _is_finished: bool = False
     _limiter: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 1))
 
     def take(self, entry: Entry, _: Iterable[object] = ()) -> None:
-        """Write an entry soon. Does not wait."""
+        """Write an entry soon. Does not wait. Nothing is written after :meth:`finish`."""
+        if self._is_finished:
+            return
         self._waiting.append(entry)
         self._size += entry.size
         if self._size > self.max_bytes:
@@ -83,13 +89,32 @@ class Durable:
         self._waiting.clear()
         self._size = 0
 
-    async def run(self) -> Never:
-        """Write what comes until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            while self._waiting or self._has_gap:
-                await self._write_some()
+    async def run(self) -> None:
+        """Write what comes until :meth:`finish`."""
+        with self._writing:
+            while True:
+                await self._wake.wait()
+                self._wake = trio.Event()
+                while self._waiting or self._has_gap:
+                    await self._write_some()
+
+    async def finish(self, seconds: float) -> None:
+        """Give what waits so many seconds to reach the disk, and close the file. The second call does nothing.
+
+        Then another process may use the file: this one writes nothing any more.
+        """
+        if self._is_finished:
+            return
+        with trio.move_on_after(seconds, shield=True):
+            await self.journal.wait_committed(self.journal.number)
+        self._is_finished = True
+        self._writing.cancel()
+        if not self.is_done:  # A thread may still use the file, so nobody can close it.
+            log.error("the end of the journal is not on the disk", entries=self.journal.number - self.journal.committed)
+            return
+        # The last one to close the file moves the log of changes into it, which takes the disk's time.
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await trio.to_thread.run_sync(self.store.close, limiter=self._limiter, abandon_on_cancel=True)
 
     async def _write_some(self) -> None:
         if self._has_gap:
@@ -168,15 +193,10 @@ async def open_durable(
             try:
                 yield durable
             finally:
-                with trio.move_on_after(exit_timeout, shield=True):
-                    await journal.wait_committed(journal.number)
+                await durable.finish(exit_timeout)
         nursery.cancel_scope.cancel()
     if not can_write:
         raise StoreError(f"the journal in {folder} cannot be written: is the disk full?")
-    if durable.is_done:
-        store.close()
-    else:  # A thread may still use it, so nobody can close it.
-        log.error("the end of the journal is not on the disk", entries=journal.number - journal.committed)
 
 
 def _say_lost(journal: Journal, lost: Lost) -> None:

@@ -13,6 +13,8 @@ from typing import Final
 from attrs import frozen
 
 FILE_NAME: Final = "journal.sqlite3"
+OPEN_SECONDS: Final = 5.0
+"""Seconds that opening the file waits for others who use it, such as a backup."""
 _SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE entries (
@@ -73,12 +75,18 @@ class Store:
     """One open file. Only one thread at a time may use it."""
 
     def __init__(self, folder: Path, new_name: str) -> None:
-        """Open or make the file in this folder. ``new_name`` names a new journal. Raises :exc:`StoreError`."""
+        """Open or make the file in this folder. ``new_name`` names a new journal.
+
+        Waits up to :data:`OPEN_SECONDS` for others who use the file. Raises :exc:`StoreError`.
+        """
         self._path = folder / FILE_NAME
         try:
-            self._database = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+            self._database = sqlite3.connect(
+                self._path, timeout=OPEN_SECONDS, isolation_level=None, check_same_thread=False
+            )
             try:
                 self._prepare(new_name)
+                self._database.execute("PRAGMA busy_timeout = 0")
             except BaseException:
                 self._database.close()
                 raise

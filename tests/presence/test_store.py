@@ -338,6 +338,40 @@ async def test_a_start_does_not_wait_for_ever_for_a_full_disk(
             pass
 
 
+async def test_after_its_end_a_journal_writes_nothing_and_another_process_may_go_on(tmp_path: Path) -> None:
+    first = new_journal()
+    async with durable(first, tmp_path) as writing:
+        room = Room(first)
+        room.joins("ada")
+        await writing.finish(2.0)
+        room.joins("ben")
+        async with durable(new_journal(), tmp_path):
+            told = history(tmp_path)
+            assert [(kind, reason) for kind, *_, reason in told[-2:]] == [
+                ("user_left", "node_lost"),
+                ("channel_closed", None),
+            ]
+    assert history(tmp_path) == told
+    check_pairs(told)
+
+
+async def test_opening_waits_for_others_who_use_the_file(tmp_path: Path) -> None:
+    async with durable(new_journal(), tmp_path):
+        pass
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+
+    async def end_soon() -> None:
+        await trio.sleep(0.2)
+        other.close()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(end_soon)
+        async with durable(new_journal(), tmp_path):
+            pass
+
+
 async def test_old_entries_are_forgotten(tmp_path: Path) -> None:
     journal = new_journal()
     async with open_durable(journal, Feed(10, 10), nobody, tmp_path, 10, 2.0):

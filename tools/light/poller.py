@@ -34,8 +34,12 @@ class Poller:
     _epoll: select.epoll = field(factory=select.epoll)
 
     def add(self, sock: socket.socket, read: Callable[[], None]) -> None:
-        """Call ``read`` whenever the socket is readable.  ``read`` must take a bounded number of datagrams."""
-        self._epoll.register(sock, select.EPOLLIN)
+        """Call ``read`` whenever the socket is readable.  ``read`` must take a bounded number of datagrams.
+
+        The poller may have ended already, when one cancellation ends it and a handshake.
+        """
+        if not self._epoll.closed:
+            self._epoll.register(sock, select.EPOLLIN)
         self._readers[sock.fileno()] = read
 
     def remove(self, sock: socket.socket) -> None:
