@@ -54,7 +54,8 @@ class Inbox:
 
     async def get(self) -> ReceivedMessage:
         """Return the oldest message. Always a checkpoint."""
-        await trio.lowlevel.checkpoint()
+        if self._queue:
+            await trio.lowlevel.checkpoint()
         while not self._queue:
             self._filled = trio.Event()
             await self._filled.wait()

@@ -49,7 +49,9 @@ class CountsSlowSteps(Protocol):
 class LoopTime(trio.abc.Instrument):
     """Charges each step of a Trio run to its payer, counts the slow ones, and logs those with the task's name.
 
-    ``clock`` tells how long a step takes, and ``used`` how much processor time the thread has used.
+    ``clock`` tells how long a step takes, and ``used`` how much processor time the thread has used. Reading the latter
+    is a system call, too slow for each step. So it is read once for each round, which is all steps between two waits
+    for the network. If the machine gave the thread only a part of the round's time, all payers pay that part.
     """
 
     def __init__(
@@ -61,34 +63,39 @@ class LoopTime(trio.abc.Instrument):
         self._metrics = metrics
         self._clock = clock
         self._used = used
-        self._began = self._busy_since = clock()
+        self._round_began = self._step_began = clock()
+        self._used_before = used()
         self._busy = 0.0
-        self._used_before = 0.0
+        self._owed: dict[Payer, float] = {}
         self._left_out = 0
         # A bucket of LINES that is full again at this time.
-        self._full_at = self._began
+        self._full_at = self._round_began
 
     def busy_seconds(self) -> float:
         """For how many seconds the loop has been busy so far. Call it from a task of the loop."""
-        return self._busy + self._clock() - self._busy_since
+        return self._busy + self._clock() - self._round_began
 
     def before_io_wait(self, timeout: float) -> None:
-        self._busy += self._clock() - self._busy_since
+        lasted = self._clock() - self._round_began
+        self._busy += lasted
+        before, self._used_before = self._used_before, self._used()
+        if self._owed:
+            part = min(1.0, (self._used_before - before) / lasted) if lasted else 1.0
+            for pays, seconds in self._owed.items():
+                pays.charge(part * seconds)
+            self._owed.clear()
 
     def after_io_wait(self, timeout: float) -> None:
-        self._busy_since = self._clock()
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._began = self._clock()
-        if task.context.get(payer) is not None:  # the clock of the processor is a system call
-            self._used_before = self._used()
+        self._round_began = self._step_began = self._clock()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if (pays := task.context.get(payer)) is not None:
-            pays.charge(self._used() - self._used_before)
         now = self._clock()
-        if now - self._began >= SLOW:
-            self._note(task, now - self._began, now)
+        # The time since the step before, so Trio's own work for the step counts too.
+        took, self._step_began = now - self._step_began, now
+        if (pays := task.context.get(payer)) is not None:
+            self._owed[pays] = self._owed.get(pays, 0.0) + took
+        if took >= SLOW:
+            self._note(task, took, now)
 
     def _note(self, task: trio.lowlevel.Task, seconds: float, now: float) -> None:
         self._metrics.slow_step(seconds)

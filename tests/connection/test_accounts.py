@@ -24,7 +24,7 @@ PING = b"\x89\x80\x00\x00\x00\x00"  # a masked ping without data (RFC 6455 secti
 @asynccontextmanager
 async def costly_steps(metrics: Metrics) -> AsyncIterator[None]:
     """Let each step of a payer's task cost a millisecond, whatever the machine."""
-    steps = LoopTime(metrics, used=count(0.0, 0.001).__next__)
+    steps = LoopTime(metrics, count(0.0, 0.001).__next__, used=count().__next__)
     trio.lowlevel.add_instrument(steps)
     try:
         yield
@@ -77,14 +77,29 @@ async def test_the_number_of_accounts_is_bounded_and_debts_are_not_forgotten_soo
     assert accounts.of("203.0.113.7") is debtor
 
 
+class Clocks:
+    """A :class:`LoopTime` on clocks that the test moves: the wall's, and that of the processor."""
+
+    def __init__(self) -> None:
+        self.now = self.used = 0.0
+        self.steps = LoopTime(self, lambda: self.now, lambda: self.used)
+
+    def slow_step(self, seconds: float) -> None: ...
+
+    def take_round(self, *steps: tuple[trio.lowlevel.Task, float], used: float) -> None:
+        """A wait for the network of a second, then these steps, which used so much of the processor."""
+        self.now += 1.0
+        self.steps.after_io_wait(0.0)
+        for task, seconds in steps:
+            self.now += seconds
+            self.steps.after_task_step(task)
+        self.used += used
+        self.steps.before_io_wait(0.0)
+
+
 async def test_a_step_is_charged_to_the_payer_of_its_task_and_of_those_that_it_starts() -> None:
-    account, used = Account(TokenBucket(1, 0)), [0.0]
+    account, clocks = Account(TokenBucket(1, 0)), Clocks()
     task = trio.lowlevel.current_task()
-
-    class Nobody:
-        def slow_step(self, seconds: float) -> None: ...
-
-    instrument = LoopTime(Nobody(), used=lambda: used[0])
     tasks: list[trio.lowlevel.Task] = []
 
     async def child() -> None:
@@ -96,11 +111,19 @@ async def test_a_step_is_charged_to_the_payer_of_its_task_and_of_those_that_it_s
         nursery.start_soon(child)
         await trio.lowlevel.checkpoint()
     payer.reset(token)
-    for of, seconds in ((task, 7.0), (tasks[0], 3.0), (task, 5.0)):
-        instrument.before_task_step(of)
-        used[0] += seconds
-        instrument.after_task_step(of)
+    clocks.take_round((task, 7.0), (tasks[0], 2.0), (task, 5.0), (tasks[0], 1.0), used=15.0)
     assert 2.9 < account.debt() <= 3
+    clocks.take_round((task, 7.0), used=7.0)
+    assert 2.9 < account.debt() <= 3
+
+
+async def test_nobody_pays_for_the_time_that_the_machine_gives_to_others() -> None:
+    account, clocks = Account(TokenBucket(1, 0)), Clocks()
+    task = trio.lowlevel.current_task()
+    token = payer.set(account)
+    clocks.take_round((task, 8.0), used=2.0)
+    payer.reset(token)
+    assert 1.9 < account.debt() <= 2
 
 
 async def test_a_busy_client_is_served_later_and_others_at_once(autojump_clock: MockClock) -> None:

@@ -56,7 +56,6 @@ async def test_many_slow_steps_make_few_lines() -> None:
     steps, task = LoopTime(counted, lambda: now[0]), trio.lowlevel.current_task()
 
     def step(seconds: float) -> None:
-        steps.before_task_step(task)
         now[0] += seconds
         steps.after_task_step(task)
 

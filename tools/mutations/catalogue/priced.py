@@ -14,8 +14,8 @@ MUTATIONS: Final = (
         5,
         "A client pays for the steps of tasks that nobody pays for.",
         "gateway/ops/loop_time.py",
-        "            self._used_before = self._used()\n",
-        "            pass\n",
+        "took, self._step_began = now - self._step_began, now",
+        "took = now - self._step_began",
         (f"{_ACCOUNTS}::test_a_step_is_charged_to_the_payer_of_its_task_and_of_those_that_it_starts",),
     ),
     Mutation(
