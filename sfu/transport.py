@@ -232,7 +232,7 @@ class Transport:
     def get_timer(self) -> float:
         """Time of the next call of :meth:`handle_timer`.  Infinity if none is needed."""
         timers = [self._handshake_deadline, self.sharing.get_timer()]
-        if self.producers:
+        if self._sends_video:
             timers.append(self._next_review)
         if self.dtls is not None:
             timers.append(_never_if_none(self.dtls.get_timer()))
@@ -250,10 +250,15 @@ class Transport:
             return
         for producer in self.producers.values():
             producer.handle_timer(now)
-        if self.producers and now >= self._next_review:
+        if self._sends_video and now >= self._next_review:
             self._review_consumers(now)
             self._next_review = now + self.settings.report_interval
         self.sharing.handle_timer(self.consumers.values(), self.plane, self.plane_id, now)
+
+    @property
+    def _sends_video(self) -> bool:
+        """Whether there are consumers to review: sound has no other encoding."""
+        return any(producer.kind == "video" for producer in self.producers.values())
 
     def _review_consumers(self, now: float) -> None:
         for producer in self.producers.values():

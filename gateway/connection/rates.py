@@ -34,6 +34,8 @@ class TokenBucket:
 
     def debt(self, now: float) -> float:
         """Seconds until the debt is paid; 0 without one."""
+        if self._level >= 0:  # it only rises
+            return 0.0
         self._fill(now)
         return max(0.0, -self._level / self.rate)
 

@@ -13,7 +13,7 @@ from sfu.settings import TransportState
 from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory_network import Network, open_network
-from tests.media.rtp import opus
+from tests.media.rtp import opus, vp8
 from tools.light.transport import Identity
 
 SETTINGS = sfu.MediaSettings()
@@ -243,7 +243,7 @@ async def test_a_transport_whose_timer_raises_ends_its_owner_and_does_not_spin(
         def fail(now: float) -> None:
             raise RuntimeError("no time")
 
-        ada.produce(transport.id, "audio", opus(1))
+        ada.produce(transport.id, "video", vp8(1))
         monkeypatch.setattr(transport, "_review_consumers", fail)
         monkeypatch.setattr(transport, "_next_review", trio.current_time())
         transport.wake()

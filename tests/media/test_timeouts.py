@@ -15,7 +15,7 @@ from sfu.settings import TransportState
 from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory_network import Client, Network, open_network
-from tests.media.rtp import Rtp, opus
+from tests.media.rtp import Rtp, opus, vp8
 from tests.wire.binding import message
 from tools.light.transport import CONSENT_INTERVAL, Identity
 from tools.light.wire import rtcp
@@ -386,3 +386,15 @@ async def test_forgeable_packets_are_no_sign_of_life(autojump_clock: MockClock, 
         assert last == pytest.approx(61)
         assert call.notices.words[-1] == "transport closed"
         assert call.network.plane.totals().transports == 0
+
+
+async def test_a_transport_that_sends_only_sound_sleeps(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, Notices(), name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await connected(transport, client)
+        ada.produce(transport.id, "audio", opus(1))
+        assert transport.get_timer() == math.inf
+        ada.produce(transport.id, "video", vp8(2))
+        assert transport.get_timer() < trio.current_time() + SETTINGS.report_interval
