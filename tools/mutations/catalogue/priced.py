@@ -158,8 +158,8 @@ MUTATIONS: Final = (
         5,
         "The event loop is busy also while it waits.",
         "gateway/ops/loop_time.py",
-        "        self._busy_since = self._clock()\n",
-        "        pass\n",
+        "        self._round_began = self._step_began = self._clock()\n",
+        "        self._step_began = self._clock()\n",
         (f"{_ROOM}::test_the_loop_is_busy_whenever_it_does_not_wait",),
     ),
 )
