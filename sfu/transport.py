@@ -231,9 +231,7 @@ class Transport:
 
     def get_timer(self) -> float:
         """Time of the next call of :meth:`handle_timer`.  Infinity if none is needed."""
-        timers = [self._handshake_deadline, self.sharing.get_timer()]
-        if self._sends_video:
-            timers.append(self._next_review)
+        timers = [self._handshake_deadline, self.sharing.get_timer(), self._next_review if self._videos else math.inf]
         if self.dtls is not None:
             timers.append(_never_if_none(self.dtls.get_timer()))
         timers += [_never_if_none(producer.get_timer()) for producer in self.producers.values()]
@@ -250,19 +248,16 @@ class Transport:
             return
         for producer in self.producers.values():
             producer.handle_timer(now)
-        if self._sends_video and now >= self._next_review:
-            self._review_consumers(now)
+        if (videos := self._videos) and now >= self._next_review:
+            for video in videos:
+                video.review_consumers(now)
             self._next_review = now + self.settings.report_interval
         self.sharing.handle_timer(self.consumers.values(), self.plane, self.plane_id, now)
 
     @property
-    def _sends_video(self) -> bool:
-        """Whether there are consumers to review: sound has no other encoding."""
-        return any(producer.kind == "video" for producer in self.producers.values())
-
-    def _review_consumers(self, now: float) -> None:
-        for producer in self.producers.values():
-            producer.review_consumers(now)
+    def _videos(self) -> list[Producer]:
+        """The producers whose consumers may need another encoding."""
+        return [producer for producer in self.producers.values() if producer.kind == "video"]
 
     # The handshake.
 

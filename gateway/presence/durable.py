@@ -193,7 +193,8 @@ async def open_durable(
             try:
                 yield durable
             finally:
-                await durable.finish(exit_timeout)
+                with trio.move_on_after(exit_timeout + CLOSE_SECONDS, shield=True):
+                    await durable.finish(exit_timeout)
         nursery.cancel_scope.cancel()
     if not can_write:
         raise StoreError(f"the journal in {folder} cannot be written: is the disk full?")

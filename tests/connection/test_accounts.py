@@ -118,6 +118,7 @@ async def test_a_step_is_charged_to_the_payer_of_its_task_and_of_those_that_it_s
 
 
 async def test_nobody_pays_for_the_time_that_the_machine_gives_to_others() -> None:
+    await trio.lowlevel.checkpoint()
     account, clocks = Account(TokenBucket(1, 0)), Clocks()
     task = trio.lowlevel.current_task()
     token = payer.set(account)

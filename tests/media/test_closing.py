@@ -243,8 +243,8 @@ async def test_a_transport_whose_timer_raises_ends_its_owner_and_does_not_spin(
         def fail(now: float) -> None:
             raise RuntimeError("no time")
 
-        ada.produce(transport.id, "video", vp8(1))
-        monkeypatch.setattr(transport, "_review_consumers", fail)
+        producer = ada.produce(transport.id, "video", vp8(1))
+        monkeypatch.setattr(producer, "review_consumers", fail)
         monkeypatch.setattr(transport, "_next_review", trio.current_time())
         transport.wake()
         await trio.testing.wait_all_tasks_blocked()
