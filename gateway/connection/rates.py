@@ -34,7 +34,7 @@ class TokenBucket:
 
     def debt(self, now: float) -> float:
         """Seconds until the debt is paid; 0 without one."""
-        if self._level >= 0:  # it only rises
+        if self._level >= 0:  # time only adds to it
             return 0.0
         self._fill(now)
         return max(0.0, -self._level / self.rate)

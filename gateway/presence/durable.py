@@ -75,8 +75,6 @@ class Durable:
 
     def take(self, entry: Entry, _: Iterable[object] = ()) -> None:
         """Write an entry soon. Does not wait. Nothing is written after :meth:`finish`."""
-        if self._is_finished:
-            return
         self._waiting.append(entry)
         self._size += entry.size
         if self._size > self.max_bytes:
@@ -101,11 +99,11 @@ class Durable:
     async def finish(self, seconds: float) -> None:
         """Give what waits so many seconds to reach the disk, and close the file. The second call does nothing.
 
-        Then another process may use the file: this one writes nothing any more.
+        Then another process may use the file. This one begins no further write.
         """
         if self._is_finished:
             return
-        with trio.move_on_after(seconds, shield=True):
+        with trio.move_on_after(seconds):
             await self.journal.wait_committed(self.journal.number)
         self._is_finished = True
         self._writing.cancel()
@@ -113,7 +111,7 @@ class Durable:
             log.error("the end of the journal is not on the disk", entries=self.journal.number - self.journal.committed)
             return
         # The last one to close the file moves the log of changes into it, which takes the disk's time.
-        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+        with trio.move_on_after(CLOSE_SECONDS):
             await trio.to_thread.run_sync(self.store.close, limiter=self._limiter, abandon_on_cancel=True)
 
     async def _write_some(self) -> None:

@@ -1,8 +1,10 @@
 """The stop of a gateway."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,6 +15,7 @@ from trio.testing import MockClock, memory_stream_pair
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from gateway.config import Config
+from gateway.presence.store import FILE_NAME
 from gateway.server import Server, open_server
 from tests.front_door.memory_front_door import Answer, connect_tcp, open_websocket, parse, read_all, request, upgrade
 
@@ -176,3 +179,18 @@ async def test_over_sockets_it_ends_with_the_listener_closed() -> None:
         await stream.aclose()
     with pytest.raises(OSError, match="connect"):
         await connect_tcp(server)
+
+
+async def test_the_journal_is_closed_before_a_successor_gets_the_place(tmp_path: Path) -> None:
+    released: list[bool] = []
+
+    def release() -> None:
+        # In this mode SQLite refuses whoever is not alone with the file.
+        with closing(sqlite3.connect(tmp_path / FILE_NAME, timeout=0, isolation_level=None)) as successor:
+            successor.execute("PRAGMA locking_mode = EXCLUSIVE")
+            successor.execute("BEGIN EXCLUSIVE")
+        released.append(True)
+
+    async with open_server(attrs.evolve(CONFIG, state_dir=tmp_path), listeners=()) as server:
+        await server.hand_over(release)
+    assert released == [True]

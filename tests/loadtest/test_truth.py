@@ -136,6 +136,17 @@ def test_a_channel_that_reopens_counts_its_changes_anew() -> None:
     assert truth.errors == {}, truth.examples
 
 
+def test_a_leave_in_a_later_epoch_ends_no_stay_of_an_earlier_one() -> None:
+    story = Story()
+    story.joins("anna")
+    story.leaves("anna")
+    story.epoch, story.revision = 2, 0
+    story.joins("ben")
+    story.revision += 1
+    story.is_notified("ben", "user_left", "anna", "left")
+    assert story.judged().errors == {"untrue": 1}
+
+
 def test_a_change_of_the_next_epoch_tells_a_member_that_it_missed_an_end() -> None:
     story = Story()
     for user in ("anna", "ben"):

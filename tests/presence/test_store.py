@@ -355,6 +355,21 @@ async def test_after_its_end_a_journal_writes_nothing_and_another_process_may_go
     check_pairs(told)
 
 
+async def test_a_journal_that_ends_without_the_disk_begins_no_further_write(tmp_path: Path, disk: Disk) -> None:
+    journal = new_journal()
+    async with durable(journal, tmp_path) as writing:
+        room = Room(journal)
+        room.joins("ada")
+        await journal.wait_committed(journal.number)
+        known = history(tmp_path)
+        disk.is_full = True
+        room.joins("ben")
+        await writing.finish(0.05)
+        disk.is_full = False
+        await trio.sleep(1.5)  # it would try again after a second
+        assert history(tmp_path) == known
+
+
 async def test_opening_waits_for_others_who_use_the_file(tmp_path: Path) -> None:
     async with durable(new_journal(), tmp_path):
         pass

@@ -118,9 +118,13 @@ class ChannelTruth:
         return visits[-1] if visits else None
 
     def stay_ended_by(self, position: Position, user_id: str) -> VisitFacts | None:
-        """Return the stay that a ``user_left`` of this user at this position ends, or None."""
+        """Return the stay that a ``user_left`` of this user at this position ends, or None.
+
+        No stay outlives its epoch, since a channel closes only when nobody is in it.
+        """
         for visit in reversed(self.visits.get(user_id, ())):
-            if visit.joined_by is not None and visit.joined_by < position:
+            joined_by = visit.joined_by
+            if joined_by is not None and joined_by.epoch == position.epoch and joined_by < position:
                 return visit
         return None
 
