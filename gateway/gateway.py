@@ -23,6 +23,7 @@ from gateway.connection import end_reasons
 from gateway.connection.accounts import Account, Accounts
 from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
+from gateway.connection.outbox import SendBudget
 from gateway.connection.rates import TokenBucket
 from gateway.connection.unread import UnreadBudget
 from gateway.identity.keys import load_keys
@@ -40,7 +41,7 @@ from gateway.presence.feed import Feed
 from gateway.presence.journal import Journal
 from protocol import limits
 from protocol.errors import ErrorCode, RequestError
-from protocol.requests import IceServer
+from protocol.vocabulary import IceServer
 
 
 def _random_id() -> str:
@@ -112,6 +113,7 @@ class Gateway:
     room: Room = field(init=False)
     lost_seats: LostSeats = field(init=False)
     unread: UnreadBudget = field(init=False)
+    send_budget: SendBudget = field(factory=SendBudget, init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
     tokens: Tokens | None = field(init=False)
     log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
@@ -238,7 +240,15 @@ class Gateway:
         config = self.config
         account = Account(TokenBucket(config.work_share, config.work_burst), self.accounts.of(remote))
         connection = Connection(
-            config, self.metrics, log, self.new_reference, name=name, remote=remote, account=account, unread=self.unread
+            config,
+            self.metrics,
+            log,
+            self.new_reference,
+            name=name,
+            remote=remote,
+            account=account,
+            unread=self.unread,
+            send_budget=self.send_budget,
         )
         self.connections[name] = connection
         token = payer.set(account)

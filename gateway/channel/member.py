@@ -114,10 +114,13 @@ class Member:
             publication.producer.set_speaking(False)
             publication.producer.set_muted(False)
 
-    def send(self, frame: Frame) -> bool:
-        """Send a frame on another client's behalf. An exception ends this member's session and never the sender's."""
+    def send(self, frame: Frame, *, kept: Frame | None = None) -> bool:
+        """Send an event on another client's behalf, as :meth:`Connection.send` does.
+
+        An exception ends this member's session and never the sender's.
+        """
         try:
-            return self.connection.send(frame)
+            return self.connection.send(frame, kept=kept)
         except Exception as error:
             self.connection.fail(error)
             return False

@@ -17,7 +17,7 @@ from gateway.config import Config
 from gateway.connection import end_reasons
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.liveness import Liveness
-from gateway.connection.outbox import Frame, Outbox
+from gateway.connection.outbox import Frame, Outbox, SendBudget
 from gateway.connection.shielded import open_shielded_nursery
 from gateway.connection.unread import UnreadBudget, UnreadShare
 from gateway.connection.websocket import SEND_ERRORS, SharedStream, accept, end_reason_of
@@ -44,6 +44,8 @@ class Owner(Protocol):
     def limit_of_messages(self) -> str: ...
     @property
     def unread(self) -> UnreadBudget: ...
+    @property
+    def send_budget(self) -> SendBudget: ...
     def receive(self, attachment: "Attachment", text: str, size: int) -> None: ...
     def attachment_ended(
         self, attachment: "Attachment", end_reason: EndReason, *, broken: bool, limit: str | None = None
@@ -77,7 +79,6 @@ class Attachment:
 
     def __attrs_post_init__(self) -> None:
         self._unread = UnreadShare(self.owner.unread, lambda: self.report(end_reasons.TOO_BIG, limit="unread_bytes"))
-        self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age)
         self.shared = SharedStream(
             self.stream,
             lambda: UNFINISHED_MESSAGE_FACTOR * self.owner.max_message_bytes,
@@ -85,6 +86,8 @@ class Attachment:
             lambda: self.owner.debt,
             self._unread.change,
         )
+        config = self.config
+        self.outbox = Outbox(config.outbox_bytes, config.outbox_age, self.shared.send_now, self.owner.send_budget)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:

@@ -22,7 +22,7 @@ from gateway.connection.attachment import Attachment
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.inbox import Inbox, ReceivedMessage
 from gateway.connection.liveness import no_media
-from gateway.connection.outbox import Frame, Outbox
+from gateway.connection.outbox import Frame, Outbox, SendBudget
 from gateway.connection.rates import ErrorBudget, TokenBucket
 from gateway.connection.replay_log import ReplayLog
 from gateway.connection.unread import UnreadBudget, UnreadShare
@@ -51,7 +51,8 @@ class Connection:
     ``end_reason`` and ``ended_at`` are the first reason and its time. ``reference`` finds a failure in the log.
     ``broadcast_budget`` bounds the messages that the client causes to other clients, ``resume_budget`` its changes of
     the socket. ``account`` pays for the time that the client's tasks use. ``unread`` bounds the bytes of all clients
-    that nobody has read. ``media_heard_at`` returns the time of the session's last media.
+    that nobody has read, and ``send_budget`` the frames that are sent at once. ``media_heard_at`` returns the time of
+    the session's last media.
     """
 
     config: Config
@@ -70,14 +71,16 @@ class Connection:
     reference: str | None = None
     account: Account | None = None
     unread: UnreadBudget = field(factory=lambda: UnreadBudget(sys.maxsize))
+    send_budget: SendBudget = field(factory=SendBudget)
     media_heard_at: Callable[[], float] = no_media
     inbox: Inbox = field(init=False)
     _unread: UnreadShare = field(init=False)
     broadcast_budget: TokenBucket = field(init=False)
     resume_budget: TokenBucket = field(init=False)
     _errors: ErrorBudget = field(init=False)
-    # The events that wait for the response to a request. None while no request is being served.
-    _held: list[Frame] | None = None
+    # The events that wait for the response to a request, each with the form to keep. None while no request is being
+    # served.
+    _held: list[tuple[Frame, Frame]] | None = None
     # The socket that broke, while the connection waits for the client to resume.
     _broken: Attachment | None = None
     _wait_is_over: trio.Event = field(factory=trio.Event)
@@ -189,8 +192,8 @@ class Connection:
             self.replay_log.keep_answer(response.id, frame)
         held, self._held = self._held or [], None
         self._put(frame)
-        for event in held:
-            self._put_event(event)
+        for event, kept in held:
+            self._put_event(event, kept)
 
     def repeat(self, answer: Frame) -> None:
         """Send a kept answer again."""
@@ -201,20 +204,23 @@ class Connection:
         if code.is_counted and not self._errors.spend(trio.current_time()):
             self.end(end_reasons.TOO_MANY_ERRORS, "error_budget")
 
-    def send(self, frame: Frame) -> bool:
-        """Put an event into the outbox and return whether it was accepted. Does not wait."""
+    def send(self, frame: Frame, *, kept: Frame | None = None) -> bool:
+        """Put an event into the outbox and return whether it was accepted. Does not wait.
+
+        ``kept`` is a shorter form of the event, which a resuming client gets instead.
+        """
         if self._held is not None:
-            self._held.append(frame)
+            self._held.append((frame, kept or frame))
             return True
-        return self._put_event(frame)
+        return self._put_event(frame, kept or frame)
 
     def send_event(self, event: Event) -> bool:
         """Encode and send an event that only this client gets."""
         return self.send(Frame.of(event))
 
-    def _put_event(self, event: Frame) -> bool:
+    def _put_event(self, event: Frame, kept: Frame) -> bool:
         replay_log = self.replay_log
-        return self._put(event if replay_log is None else replay_log.keep_event(event))
+        return self._put(event if replay_log is None else event.numbered(replay_log.keep_event(kept)))
 
     def _put(self, frame: Frame) -> bool:
         if self.attachment is None:  # The replay log has it for the next socket.
@@ -307,7 +313,7 @@ class Connection:
         why = f"{end_reason.text} (reference {self.reference})" if self.reference else end_reason.text
         closing = Frame.of(Closing(reason=why, code=end_reason.code, retry_after_ms=end_reason.retry_after_ms))
         if self.replay_log is not None:
-            closing = self.replay_log.keep_event(closing)
+            closing = closing.numbered(self.replay_log.keep_event(closing))
         await attachment.say_goodbye(closing, end_reason.code, keep_queued=end_reason.keep_queued)
 
 

@@ -1,5 +1,6 @@
 """The frames that wait to be sent to one client, bounded by bytes and by how long the client may read nothing."""
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -72,6 +73,33 @@ def _text_header(size: int) -> bytes:
 _PING: Final = Frame(_PING_FRAME, b"", 0)
 
 
+MOMENT: Final = 0.002
+"""Seconds. Of the frames that one client gets within a moment, only the first may be sent at once. The others go
+together."""
+SENDS_IN_A_MOMENT: Final = 128
+"""Frames for different clients that may be sent at once within a moment. Whoever causes more of them should not have to
+pay for so many system calls, and no step of the event loop should take so long."""
+
+
+@define(eq=False)
+class SendBudget:
+    """Bounds the frames that one gateway sends at once, instead of in the tasks of their connections."""
+
+    _left: int = SENDS_IN_A_MOMENT
+    _until: float = -math.inf
+
+    def take(self, now: float) -> bool:
+        """Whether one more frame may be sent at once."""
+        if now >= self._until:
+            self._left, self._until = SENDS_IN_A_MOMENT, now + MOMENT
+        self._left -= 1
+        return self._left >= 0
+
+
+def _send_nothing(_: bytes) -> int:
+    return 0
+
+
 @define(eq=False)
 class Outbox:
     """A queue whose :meth:`put` never waits: it takes a frame or, over a limit, refuses it.
@@ -80,10 +108,17 @@ class Outbox:
     connection. ``max_bytes`` limits the queued bytes, including those of a send that is under way. A single larger
     frame may wait alone. ``max_age`` is how many seconds frames may wait while the client reads nothing. It is not the
     age of the oldest frame: a slow gateway also lets frames grow old.
+
+    A frame that finds the queue empty and the sending task idle need not wait for this task, whose turn costs more
+    than the system call. ``send_now`` sends bytes at once as far as the network takes them, and returns their number.
+    It keeps the rest of a frame that it has begun, and later sends this rest before anything else. ``budget`` bounds
+    such sends.
     """
 
     max_bytes: int
     max_age: float
+    send_now: Callable[[bytes], int] = _send_nothing
+    budget: SendBudget = field(factory=SendBudget)
     size: int = 0
     _queue: deque[Frame] = field(factory=deque)
     # The number of frames in the send that is under way. They are the first ones of the queue.
@@ -91,6 +126,9 @@ class Outbox:
     _waiting_since: float = 0.0
     _closed: bool = False
     _refuses: bool = False
+    # Whether the sending task waits for a frame.
+    _is_idle: bool = False
+    _sent_at: float = -math.inf
     _changed: trio.Event | None = None
 
     def put(self, frame: Frame) -> bool:
@@ -100,13 +138,29 @@ class Outbox:
         if self._queue and self.size + frame.size > self.max_bytes:
             self._refuses = True
             return False
-        if not self._queue:
+        is_first = not self._queue
+        if is_first:
             self._waiting_since = trio.current_time()
         self._queue.append(frame)
         self.size += frame.size
-        if self._changed is not None:
+        if not (is_first and self._is_idle and self._send_at_once(frame)):
             self._wake_waiters()
         return True
+
+    def _send_at_once(self, frame: Frame) -> bool:
+        """Send the only frame in the queue. Return whether the network has taken all of it."""
+        now = self._waiting_since
+        if now - self._sent_at < MOMENT or not self.budget.take(now):
+            return False
+        wire = frame.wire
+        sent = self.send_now(wire)
+        if sent == len(wire):
+            self._queue.clear()
+            self.size = 0
+            self._sent_at = now
+            return True
+        self._sending = 1 if sent else 0
+        return False
 
     def ping(self) -> None:
         """Queue a ping before all waiting frames: the client has little time to answer it."""
@@ -134,20 +188,28 @@ class Outbox:
         limit."""
         while self._queue or not self._closed:
             if not self._queue:
+                self._is_idle = True
                 await self._wait_changed()
+                self._is_idle = False
                 continue
             # Frames stay in the queue while they are being sent. So they count against the limit, and neither a ping
             # nor the last frame can get in front of bytes that are on their way.
-            self._sending = self._next_batch()
-            batch = islice(self._queue, self._sending)
-            await send(b"".join([part for frame in batch for part in (frame.head, frame.body)]))
+            await send(self._begin_batch())
             for _ in range(self._sending):
                 self.size -= self._queue.popleft().size
             self._sending = 0
-            self._waiting_since = trio.current_time()
+            self._waiting_since = self._sent_at = trio.current_time()
             self._wake_waiters()
             if self._queue:  # sending may not have been a checkpoint
                 await trio.lowlevel.checkpoint()
+
+    def _begin_batch(self) -> bytes:
+        """The bytes of the next send. None of them if ``send_now`` has begun it, and has the rest."""
+        if self._sending:
+            return b""
+        self._sending = self._next_batch()
+        batch = islice(self._queue, self._sending)
+        return b"".join([part for frame in batch for part in (frame.head, frame.body)])
 
     def _next_batch(self) -> int:
         """The number of frames in the next send."""

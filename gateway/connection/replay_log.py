@@ -55,11 +55,11 @@ class ReplayLog:
         self.last_request = max(self.last_request, request_id)
         self._serving = hash(text)
 
-    def keep_event(self, frame: Frame) -> Frame:
-        """Number an event and keep it. Return the numbered frame."""
+    def keep_event(self, frame: Frame) -> int:
+        """Number an event and keep it. Return the number."""
         self.last_event += 1
         self._keep(frame, frame.size)
-        return frame.numbered(self.last_event)
+        return self.last_event
 
     def keep_answer(self, request_id: int, frame: Frame) -> None:
         """Keep the answer to the request that is being served."""

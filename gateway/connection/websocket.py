@@ -65,6 +65,8 @@ class SharedStream(trio.abc.Stream):
         self._stream = stream
         self._immediate = stream if isinstance(stream, _ImmediateStream) else None
         self._sending = trio.Lock()
+        # The rest of a frame that was sent in part. It comes before all other bytes.
+        self._rest = b""
         self._is_opening = True
         self._released = False
         self._close_frame_sent = False
@@ -74,7 +76,7 @@ class SharedStream(trio.abc.Stream):
         await self._acquire()
         try:
             self._close_frame_sent = self._close_frame_sent or bytes(data[:1]) == _CLOSE_FRAME
-            await self._stream.send_all(data)
+            await self._stream.send_all(self._take_rest() + data)
         finally:
             self._sending.release()
 
@@ -87,11 +89,32 @@ class SharedStream(trio.abc.Stream):
         try:
             if self._close_frame_sent:
                 raise trio.ClosedResourceError
+            frames = self._take_rest() + frames
             sent = 0 if self._immediate is None else self._immediate.send_nowait(frames)
             if sent < len(frames):
                 await self._stream.send_all(memoryview(frames)[sent:])
         finally:
             self._sending.release()
+
+    def send_now(self, frame: bytes) -> int:
+        """Send a whole frame at once as far as the network takes it, and return how many bytes it took.
+
+        The rest goes before all later bytes. Nothing is sent if something else is on its way, or if the connection is
+        broken, which the next :meth:`send_frames` reports.
+        """
+        if self._immediate is None or self._rest or self._close_frame_sent or self._sending.locked():
+            return 0
+        try:
+            sent = self._immediate.send_nowait(frame)
+        except trio.BrokenResourceError:
+            return 0
+        if sent:
+            self._rest = frame[sent:]
+        return sent
+
+    def _take_rest(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return rest
 
     async def _acquire(self) -> None:
         """Let one task send at a time. A free lock needs no checkpoint."""

@@ -90,7 +90,9 @@ async def test_a_change_is_encoded_once_for_all_members(
         await rig.joined(*(f"user-{number}" for number in range(10)))
         sent: list[Frame] = []
 
-        def send(_: Connection, frame: Frame) -> bool:
+        def send(_: Connection, frame: Frame, *, kept: Frame | None = None) -> bool:
+            assert kept is not None
+            assert kept.size < frame.size
             sent.append(frame)
             return True
 
@@ -108,10 +110,10 @@ async def test_an_exception_while_notifying_a_member_ends_only_that_member(
         ada, ben, cleo = await rig.joined("ada", "ben", "cleo")
         broken, send = connection_of(rig, "ben"), Connection.send
 
-        def send_or_break(connection: Connection, frame: Frame) -> bool:
+        def send_or_break(connection: Connection, frame: Frame, *, kept: Frame | None = None) -> bool:
             if connection is broken:
                 raise RuntimeError("a bug")
-            return send(connection, frame)
+            return send(connection, frame, kept=kept)
 
         monkeypatch.setattr(Connection, "send", send_or_break)
         dora = await rig.connect()

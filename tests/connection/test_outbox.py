@@ -8,7 +8,7 @@ from wsproto.events import Event, Ping, TextMessage
 
 from gateway.connection import end_reasons
 from gateway.connection.liveness import Liveness
-from gateway.connection.outbox import BATCH_BYTES, Frame, Outbox
+from gateway.connection.outbox import BATCH_BYTES, MOMENT, SENDS_IN_A_MOMENT, Frame, Outbox, SendBudget
 from gateway.connection.websocket import SharedStream
 from protocol.events import ActiveSpeakers, MessageReceived
 
@@ -292,3 +292,168 @@ async def test_a_discarded_outbox_is_empty_and_refuses_everything() -> None:  # 
     assert outbox.put(Frame.of_text("a"))
     outbox.discard()
     assert (outbox.size, outbox.put(Frame.of_text("b"))) == (0, False)
+
+
+class Network:
+    """A socket that takes ``room`` bytes at once. ``text`` has the bytes of all frames so far."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.wire = b""
+        self.rest = b""
+        self.turns = 0
+
+    def send_now(self, data: bytes) -> int:
+        taken = data[: self.room]
+        self.room -= len(taken)
+        self.wire += taken
+        self.rest = data[len(taken) :] if taken else b""
+        return len(taken)
+
+    async def send(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        self.turns += 1
+        self.wire += self.rest + data
+        self.rest = b""
+
+    @property
+    def texts(self) -> list[str]:
+        client = Connection(ConnectionType.CLIENT)
+        client.receive_data(self.wire)
+        return [show(event) for event in client.events()]
+
+
+async def test_a_frame_for_an_idle_network_waits_for_no_task(nursery: trio.Nursery) -> None:
+    network = Network(room=100)
+    outbox = Outbox(100, 10, network.send_now)
+    nursery.start_soon(outbox.send_all, network.send)
+    await wait_all_tasks_blocked()
+    assert outbox.put(frame("one"))
+    assert (network.texts, outbox.size) == (["one"], 0)
+    await wait_all_tasks_blocked()
+    assert network.turns == 0
+
+
+@pytest.mark.parametrize("room", [0, 1, 4, 20])
+async def test_what_the_network_does_not_take_at_once_follows_in_order(nursery: trio.Nursery, room: int) -> None:
+    network = Network(room)
+    outbox = Outbox(100, 10, network.send_now)
+    nursery.start_soon(outbox.send_all, network.send)
+    await wait_all_tasks_blocked()
+    texts = ["one", "two", "three", "four"]
+    assert all(outbox.put(frame(text)) for text in texts)
+    outbox.ping()
+    await wait_all_tasks_blocked()
+    sent = [text for text in network.texts if text != "ping"]
+    assert (sent, outbox.size) == (texts, 0)
+    assert "ping" in network.texts
+
+
+async def test_a_frame_that_was_begun_counts_until_it_is_sent(nursery: trio.Nursery) -> None:
+    network = Network(room=5)
+    outbox = Outbox(20, 10, network.send_now)
+    nursery.start_soon(outbox.send_all, network.send)
+    await wait_all_tasks_blocked()
+    assert outbox.put(frame("a", 15))
+    assert not outbox.put(frame("b", 10))
+    outbox.close(frame("bye"), keep_queued=False)
+    await outbox.wait_empty()
+    assert network.texts == ["a".ljust(15, "."), "bye"]
+
+
+class Takes(trio.abc.Stream):
+    """A stream that takes a few bytes at once, and all bytes of a task that waits."""
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+        self.wire = b""
+
+    def send_nowait(self, data: bytes) -> int:
+        taken = data[: self.at_once]
+        self.wire += taken
+        return len(taken)
+
+    def reset_on_close(self) -> None:
+        raise NotImplementedError
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        self.wire += data
+
+    async def wait_send_all_might_not_block(self) -> None:
+        raise NotImplementedError
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        raise NotImplementedError
+
+
+async def test_the_rest_of_a_frame_comes_before_a_frame_of_trio_websocket() -> None:
+    for at_once in range(5):
+        stream = Takes(at_once)
+        shared = SharedStream(stream, lambda: 1000, lambda: None)
+        one, two, pong = frame("one").wire, frame("two").wire, b"\x8a\x00"
+        sent = shared.send_now(one)
+        assert sent == at_once
+        assert shared.send_now(two) == (0 if 0 < sent < len(one) else at_once)
+        await shared.send_all(pong)
+        await shared.send_frames(b"" if sent else one)
+        assert stream.wire == (one + pong if sent else pong + one)
+
+
+async def test_nothing_is_sent_at_once_after_a_close_frame_or_on_a_broken_stream() -> None:
+    class Broken(Takes):
+        def send_nowait(self, data: bytes) -> int:
+            raise trio.BrokenResourceError
+
+    assert SharedStream(Broken(9), lambda: 1000, lambda: None).send_now(frame("one").wire) == 0
+    stream = Takes(99)
+    shared = SharedStream(stream, lambda: 1000, lambda: None)
+    await shared.send_all(b"\x88\x02\x03\xe8")
+    assert shared.send_now(frame("one").wire) == 0
+    assert stream.wire == b"\x88\x02\x03\xe8"
+
+
+async def test_of_the_frames_of_one_moment_only_the_first_is_sent_at_once(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    network = Network(room=1000)
+    outbox = Outbox(1000, 10, network.send_now)
+    nursery.start_soon(outbox.send_all, network.send)
+    await wait_all_tasks_blocked()
+    for text in ("one", "two", "three"):
+        assert outbox.put(frame(text))
+    assert network.texts == ["one"]
+    await wait_all_tasks_blocked()
+    assert (network.texts, network.turns) == (["one", "two", "three"], 1)
+    await trio.sleep(MOMENT)
+    assert outbox.put(frame("four"))
+    assert (network.texts[-1], network.turns) == ("four", 1)
+
+
+async def test_one_step_does_not_send_to_very_many_at_once(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    budget, networks = SendBudget(), [Network(room=1000) for _ in range(SENDS_IN_A_MOMENT + 5)]
+    outboxes = [Outbox(1000, 10, network.send_now, budget) for network in networks]
+    for outbox, network in zip(outboxes, networks, strict=True):
+        nursery.start_soon(outbox.send_all, network.send)
+    await wait_all_tasks_blocked()
+    for outbox in outboxes:
+        outbox.put(frame("one"))
+    assert sum(bool(network.wire) for network in networks) == SENDS_IN_A_MOMENT
+    await wait_all_tasks_blocked()
+    assert all(network.texts == ["one"] for network in networks)
+
+
+async def test_a_frame_may_come_while_somebody_waits_until_all_is_sent(nursery: trio.Nursery) -> None:
+    network, outbox = Slow(), Outbox(100, 10)
+    nursery.start_soon(outbox.send_all, network)
+    outbox.put(frame("one"))
+    nursery.start_soon(outbox.wait_empty)
+    await wait_all_tasks_blocked()
+    assert outbox.put(frame("two"))
+    network.may.release()
+    network.may.release()
+    await wait_all_tasks_blocked()
+    assert network.sent == ["one", "two"]

@@ -122,8 +122,8 @@ def keep_from_ben(monkeypatch: Patch) -> None:
     """Ben gets no ``user_left``."""
     send = Member.send
 
-    def forget_ben(member: Member, frame: Frame) -> bool:
-        return (member.user_id == "ben" and '"user_left"' in frame.text) or send(member, frame)
+    def forget_ben(member: Member, frame: Frame, **how: Any) -> bool:
+        return (member.user_id == "ben" and '"user_left"' in frame.text) or send(member, frame, **how)
 
     monkeypatch.setattr(Member, "send", forget_ben)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from gateway.session.handlers import HANDLERS
+from gateway.session.dispatch import HANDLERS
 from gateway.session.session import Session
 from protocol.declarations import OkData
 from protocol.requests import Ping

@@ -55,10 +55,14 @@ class Pipe:
                 raise trio.BrokenResourceError("reset")
             if self.ended:  # the sender closed its end while it waited for room
                 raise trio.ClosedResourceError("the end of the stream was sent")
-            room = self.capacity - len(self._bytes)
-            self._bytes += rest[:room]
-            rest = rest[room:]
-            self._notice()
+            rest = rest[self.put_now(rest) :]
+
+    def put_now(self, data: bytes | bytearray | memoryview) -> int:
+        """Put in as many bytes as there is room for, and return their number."""
+        taken = data[: max(0, self.capacity - len(self._bytes))]
+        self._bytes += taken
+        self._notice()
+        return len(taken)
 
     async def take(self, max_bytes: int) -> bytes:
         """Wait for at least one byte, and return at most ``max_bytes``.  The result is empty at the end."""
@@ -79,6 +83,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self.outgoing = outgoing
         self.incoming = incoming
         self._closed = False
+        self._resets_on_close = False
         self._busy: set[str] = set()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -88,6 +93,16 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             if self.outgoing.ended:
                 raise trio.ClosedResourceError("the end of the stream was sent")
             await self.outgoing.put(data)
+
+    def send_nowait(self, data: bytes) -> int:
+        """Send as many bytes as there is room for, and return their number.  Raises ``trio.BrokenResourceError``."""
+        if self._closed or self.outgoing.ended or self.outgoing.broken:
+            raise trio.BrokenResourceError
+        return self.outgoing.put_now(data)
+
+    def reset_on_close(self) -> None:
+        """Let :meth:`close` reset the connection, so that bytes in flight are lost."""
+        self._resets_on_close = True
 
     async def wait_send_all_might_not_block(self) -> None:
         with self._one_at_a_time("sending"):
@@ -138,6 +153,8 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         """Send a FIN and stop reading.  The other end reads the rest, then the end, and its sending fails."""
         if not self._closed:
             self._closed = True
+            if self._resets_on_close and not self.outgoing.stopped:  # no reset gets through a broken network
+                self.outgoing.change(broken=True)
             self.outgoing.change(ended=True)
             self.incoming.change(broken=True)
 

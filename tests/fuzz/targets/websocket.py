@@ -13,6 +13,7 @@ from trio.testing import MockClock, memory_stream_pair
 from gateway.config import Config
 from gateway.connection.attachment import Attachment
 from gateway.connection.end_reasons import EndReason
+from gateway.connection.outbox import SendBudget
 from gateway.connection.unread import UnreadBudget
 
 _LIMIT: Final = 1024
@@ -34,6 +35,7 @@ class Client:
     max_message_bytes: int = _LIMIT
     limit_of_messages: str = "max_message_bytes"
     unread: UnreadBudget = field(factory=lambda: UnreadBudget(16 * _LIMIT))
+    send_budget: SendBudget = field(factory=SendBudget)
     texts: list[str] = field(factory=list)
     over: trio.Event = field(factory=trio.Event)
 

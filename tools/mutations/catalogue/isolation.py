@@ -51,13 +51,13 @@ MUTATIONS: Final = (
         "gateway/channel/member.py",
         """\
         try:
-            return self.connection.send(frame)
+            return self.connection.send(frame, kept=kept)
         except Exception as error:
             self.connection.fail(error)
             return False
 """,
         """\
-        return self.connection.send(frame)
+        return self.connection.send(frame, kept=kept)
 """,
         ("tests/channel/test_participant_list.py::test_an_exception_while_notifying_a_member_ends_only_that_member",),
     ),
