@@ -42,17 +42,19 @@ from protocol.requests import (
     ConnectTransport,
     Consume,
     Consumed,
+    ConsumedMany,
+    ConsumeMany,
     ConsumerEntry,
     CreateTransport,
     Delivered,
     GetStats,
     IceRestarted,
-    IceServer,
     Join,
     Joined,
     Leave,
     Move,
     Moved,
+    NotConsumed,
     Pause,
     Ping,
     Produce,
@@ -68,10 +70,11 @@ from protocol.requests import (
     SetPriority,
     TransportCreated,
     TransportEntry,
+    Update,
 )
 from protocol.responses import Done, Error, ErrorData, Ok
 from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats
-from protocol.vocabulary import Direction, Layers, MediaKind, Participant, ParticipantProducer, Source
+from protocol.vocabulary import Direction, IceServer, Layers, MediaKind, Participant, ParticipantProducer, Source
 from protocol.watching import Unwatch, Watch, Watched, WatchedChannel
 
 __all__ = [
@@ -89,7 +92,9 @@ __all__ = [
     "ConnectionQuality",
     "ConnectionQualityChanged",
     "Consume",
+    "ConsumeMany",
     "Consumed",
+    "ConsumedMany",
     "ConsumerClosed",
     "ConsumerClosedReason",
     "ConsumerEntry",
@@ -123,6 +128,7 @@ __all__ = [
     "Moved",
     "Mute",
     "NextStep",
+    "NotConsumed",
     "Ok",
     "OkData",
     "Participant",
@@ -158,6 +164,7 @@ __all__ = [
     "UnlockChannel",
     "Unmute",
     "Unwatch",
+    "Update",
     "VoiceState",
     "VoiceStateType",
     "Watch",

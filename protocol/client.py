@@ -23,27 +23,20 @@ from protocol import client_websocket, limits
 from protocol.client_link import AnswerLost, Decode, Link, OpenStream
 from protocol.client_websocket import ConnectError, Headers, Timeouts
 from protocol.codec import decode_from_gateway
-from protocol.declarations import Event, OkData, RequestData
+from protocol.declarations import OkData, RequestData
 from protocol.errors import RequestError
-from protocol.event_buffer import ConnectionClosed, EventBuffer, EventsLost, StateLost
+from protocol.event_buffer import ConnectionClosed, Events, EventsLost, StateLost
 from protocol.media import DtlsParameters, IceCredentials, RtpCapabilities, RtpParameters
 from protocol.mirror import positions_for
-from protocol.moderation import (
-    EndChannel,
-    LimitMembers,
-    LockChannel,
-    Mute,
-    RemoveParticipant,
-    RenewToken,
-    TokenRenewed,
-    UnlockChannel,
-    Unmute,
-)
+from protocol.moderation import RenewToken, TokenRenewed
+from protocol.moderator import Moderator
 from protocol.requests import (
     Close,
     ConnectTransport,
     Consume,
     Consumed,
+    ConsumedMany,
+    ConsumeMany,
     CreateTransport,
     Delivered,
     GetStats,
@@ -64,6 +57,7 @@ from protocol.requests import (
     SetLayers,
     SetPriority,
     TransportCreated,
+    Update,
 )
 from protocol.stats import Stats
 from protocol.vocabulary import Direction, MediaKind, Position, Source
@@ -95,7 +89,7 @@ def new_session_secret() -> str:
     return secrets.token_urlsafe(16)
 
 
-class Client:
+class Client(Moderator):
     """A connection to the gateway, made by :func:`connect` or :func:`connect_over`.
 
     A session survives its connection. If that breaks, the client opens another one, and requests wait meanwhile.
@@ -124,6 +118,10 @@ class Client:
         the program's lost session.
         """
         return await self.request(Join(channel_id, username, user_id, token, metadata or {}, session_secret))
+
+    async def update(self, *, username: str | None = None, metadata: dict[str, Any] | None = None) -> None:
+        """Change the client's own name or metadata in the list. What is left out stays as it is."""
+        await self.request(Update(username, metadata))
 
     async def leave(self) -> None:
         """Leave the channel. Returns when the gateway has closed this session's media and notified the other
@@ -176,6 +174,17 @@ class Client:
     ) -> Consumed:
         """Ask for a stream of another member."""
         return await self.request(Consume(transport_id, producer_id, rtp_capabilities, paused))
+
+    async def consume_many(
+        self,
+        transport_id: str,
+        producer_ids: Iterable[str],
+        *,
+        rtp_capabilities: RtpCapabilities | None = None,
+        paused: bool = True,
+    ) -> ConsumedMany:
+        """Ask for streams of other members in one request. ``refused`` of the answer has those that cannot be had."""
+        return await self.request(ConsumeMany(transport_id, tuple(producer_ids), rtp_capabilities, paused))
 
     async def pause(self, *, producer_id: str | None = None, consumer_id: str | None = None) -> None:
         """Pause the client's own producer or consumer."""
@@ -238,36 +247,6 @@ class Client:
         """Go on with the grants of a newer token of the same user. Call it before the present token expires."""
         return await self.request(RenewToken(token))
 
-    # Moderation. The client's token must grant ``moderate``.
-
-    async def remove_participant(self, user_id: str, *, seconds: int | None = None) -> None:
-        """End the session of a member. With ``seconds``, also keep the user out of the channel for this time."""
-        await self.request(RemoveParticipant(user_id, seconds))
-
-    async def mute(self, user_id: str, source: Source) -> None:
-        """Pause a member's producers of one source, until :meth:`unmute`."""
-        await self.request(Mute(user_id, source))
-
-    async def unmute(self, user_id: str, source: Source) -> None:
-        """Let a user resume its producers of one source."""
-        await self.request(Unmute(user_id, source))
-
-    async def lock_channel(self, *, seconds: int | None = None) -> None:
-        """Let no newcomer in. With ``seconds``, the lock stays for this time after the channel is empty."""
-        await self.request(LockChannel(seconds))
-
-    async def unlock_channel(self) -> None:
-        """Let newcomers in again."""
-        await self.request(UnlockChannel())
-
-    async def limit_members(self, max_members: int | None, *, seconds: int | None = None) -> None:
-        """Let at most ``max_members`` in, None for no limit. ``seconds`` is as in :meth:`lock_channel`."""
-        await self.request(LimitMembers(max_members, seconds))
-
-    async def end_channel(self) -> None:
-        """End the session of every member, also one's own. Events end with ``ConnectionClosed`` and code 4410."""
-        await self.request(EndChannel())
-
     async def request(self, data: RequestData[A]) -> A:
         """Send a request and return its answer, an object of the class that the request declares."""
         return await self._link.request(data)
@@ -280,7 +259,7 @@ class Client:
         """
         self._link.reconnect()
 
-    def events(self) -> "Events":
+    def events(self) -> Events:
         """Return the events in order, for one task at a time.
 
         Iterating raises :exc:`EventsLost` at a gap, if the buffer was full (``event_buffer`` of :func:`connect`). The
@@ -288,19 +267,6 @@ class Client:
         connection.
         """
         return Events(self._link.events)
-
-
-class Events:
-    """The events of one client, as :meth:`Client.events` returns them."""
-
-    def __init__(self, buffer: EventBuffer) -> None:
-        self._buffer = buffer
-
-    def __aiter__(self) -> "Events":
-        return self
-
-    async def __anext__(self) -> Event:
-        return await self._buffer.get()
 
 
 @asynccontextmanager

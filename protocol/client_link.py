@@ -15,11 +15,11 @@ from attrs import define, field, frozen
 
 from protocol import limits
 from protocol.client_websocket import ClientWebSocket, ConnectError, Headers, Timeouts
-from protocol.codec import encode, split_sequence
+from protocol.codec import encode, encode_value, split_sequence
 from protocol.declarations import Event, OkData, RequestData
 from protocol.errors import CloseCode, ErrorCode, ProtocolError, RequestError
 from protocol.event_buffer import ConnectionClosed, EventBuffer, StateLost
-from protocol.events import Closing
+from protocol.events import Closing, VoiceState
 from protocol.requests import Joined, Leave, Moved, Ping, Request, ResumeSession, SessionResumed
 from protocol.responses import Error, Ok
 
@@ -177,7 +177,7 @@ class Link:
         if not isinstance(message, Ok | Error):
             if isinstance(message, Closing):
                 self._closing = message
-            self._count(len(frame))
+            self._count(_kept_size(message, len(frame)))
             self.events.put(message, len(frame))
         elif message.id is None:
             raise ProtocolError(ErrorCode.MALFORMED, "an error about a frame that was never sent")
@@ -389,3 +389,10 @@ def _delays() -> Iterator[float]:
     """Seconds to wait before each attempt."""
     yield from _DELAYS
     yield from itertools.repeat(2.0)
+
+
+def _kept_size(event: Event, size: int) -> int:
+    """The size of an event as the gateway keeps it."""
+    if not isinstance(event, VoiceState):
+        return size
+    return min(size, limits.VOICE_STATE_BYTES + len(encode_value(event.participant)))

@@ -23,6 +23,11 @@ Answer_co = TypeVar("Answer_co", bound=OkData, covariant=True)
 class RequestData(Generic[Answer_co]):
     """Base of every class that a request carries as its ``data``. Its type argument is the class of the answer."""
 
+    @property
+    def weight(self) -> int:
+        """For how many more requests it counts, besides itself."""
+        return 0
+
 
 @frozen(weakref_slot=False)
 class Event:

@@ -97,3 +97,16 @@ class EventBuffer:
     def _raise_lost(self) -> NoReturn:
         lost, self._lost = self._lost, 0
         raise EventsLost(lost)
+
+
+class Events:
+    """The events of one client, as :meth:`protocol.client.Client.events` returns them."""
+
+    def __init__(self, buffer: EventBuffer) -> None:
+        self._buffer = buffer
+
+    def __aiter__(self) -> "Events":
+        return self
+
+    async def __anext__(self) -> Event:
+        return await self._buffer.get()

@@ -31,6 +31,8 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024
 MAX_RECIPIENTS: Final = 1024
 # The channels that one ``watch`` may name.
 MAX_WATCHED_CHANNELS: Final = 100
+# The producers that one ``consume_many`` may name. The answer has up to 1 KB for each.
+MAX_CONSUMED_AT_ONCE: Final = 32
 MAX_LAYER: Final = 255
 MAX_PRIORITY: Final = 255
 # The longest time for which a moderator's decision outlives its cause: a month.
@@ -60,10 +62,12 @@ LISTED_BACKLOG: Final = 65536
 # The gateway keeps this many bytes of answers and events of a session until the client acknowledges them.
 MAX_UNACKNOWLEDGED_BYTES: Final = 256 * 1024
 # A client acknowledges them after this many bytes, and at least after this many seconds. An acknowledgement costs the
-# gateway as much as any request. In a channel of 100 an event with the whole list has 30 KB. With a lower limit, each
-# of these events would cause an acknowledgement of every member.
+# gateway as much as any request.
 ACKNOWLEDGE_BYTES: Final = 128 * 1024
 ACKNOWLEDGE_SECONDS: Final = 10.0
+# A ``voice_state`` counts only this, and its ``participant``, because it is kept without the list, which has 30 KB in a
+# channel of 100. Otherwise every few changes would cause an acknowledgement of every member.
+VOICE_STATE_BYTES: Final = 1024
 
 # The number of bad messages that a connection survives, and the time in which they count.
 ERROR_BUDGET: Final = 20

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from protocol.declarations import REQUEST_TYPES, OkData, RequestData, request
+from protocol.errors import ErrorCode
 from protocol.media import DtlsParameters, IceCandidate, IceCredentials, IceParameters, RtpCapabilities, RtpParameters
 from protocol.responses import Done
 from protocol.stats import Stats, TransportStatsState
@@ -15,6 +16,7 @@ from protocol.vocabulary import (
     ChannelId,
     Count,
     Direction,
+    IceServer,
     Layer,
     MediaKind,
     MessageData,
@@ -24,6 +26,7 @@ from protocol.vocabulary import (
     Participant,
     ParticipantProducer,
     Priority,
+    ProducerIds,
     Recipients,
     SessionSecret,
     Source,
@@ -32,15 +35,6 @@ from protocol.vocabulary import (
     UserId,
     Username,
 )
-
-
-@frozen
-class IceServer:
-    """A STUN or TURN server, in the form that ``RTCPeerConnection`` takes."""
-
-    urls: tuple[Text, ...]
-    username: Text | None = None
-    credential: Text | None = None
 
 
 @frozen
@@ -150,6 +144,15 @@ class ResumeSession(RequestData[SessionResumed]):
     session_secret: SessionSecret = field(repr=False)
     last_event: Count = 0
     last_answer: Count = 0
+
+
+@request("update")
+@frozen
+class Update(RequestData[Done]):
+    """Change the client's own name or metadata in the list. What is left out stays as it is."""
+
+    username: Username | None = None
+    metadata: Metadata | None = None
 
 
 @request("leave")
@@ -262,6 +265,38 @@ class Consume(RequestData[Consumed]):
     producer_id: ObjectId
     rtp_capabilities: RtpCapabilities | None = None
     paused: bool = True
+
+
+@frozen
+class NotConsumed:
+    """A producer of ``consume_many`` that the client cannot consume. The fields are those of an error."""
+
+    producer_id: ObjectId
+    code: ErrorCode
+    message: Text
+
+
+@frozen
+class ConsumedMany(OkData):
+    """``ok`` of ``consume_many``: each named producer is in one of the lists, in the order of the request."""
+
+    refused: tuple[NotConsumed, ...]
+    consumers: tuple[Consumed, ...]
+
+
+@request("consume_many")
+@frozen
+class ConsumeMany(RequestData[ConsumedMany]):
+    """Start to receive several streams over the receiving transport, as with ``consume`` for each of them."""
+
+    transport_id: ObjectId
+    producer_ids: ProducerIds
+    rtp_capabilities: RtpCapabilities | None = None
+    paused: bool = True
+
+    @property
+    def weight(self) -> int:
+        return len(self.producer_ids) // 8
 
 
 @request("pause")

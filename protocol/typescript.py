@@ -8,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from protocol import errors, events, limits, media, requests, responses, stats, vocabulary
+from protocol import errors, events, limits, media, responses, stats, vocabulary
 from protocol.constraints import split_annotated, wire_name, without_none
 from protocol.declarations import EVENTS, OK_DATA, REQUESTS
 from protocol.errors import CloseCode, ErrorCode, NextStep
@@ -25,7 +25,7 @@ IMPORTED: dict[Any, str] = {
     vocabulary.MediaKind: "MediaKind",
 }
 # `RTCPeerConnection` takes these.
-BUILT_IN: dict[Any, str] = {requests.IceServer: "RTCIceServer"}
+BUILT_IN: dict[Any, str] = {vocabulary.IceServer: "RTCIceServer"}
 
 NAMED_LITERALS: dict[Any, str] = {
     vocabulary.Source: "Source",

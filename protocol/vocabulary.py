@@ -33,6 +33,7 @@ ChannelPrefix = Annotated[
 ]
 # The gateway makes these ids. A client that asks for an impossible one gets `not_found`, not `invalid`.
 ObjectId = Annotated[str, Characters(1, limits.MAX_ID_CHARACTERS)]
+ProducerIds = Annotated[tuple[ObjectId, ...], Items(1, limits.MAX_CONSUMED_AT_ONCE)]
 Username = Annotated[
     str,
     Visible(),
@@ -65,6 +66,15 @@ Instant = Annotated[
         "must be a date and time of ISO 8601 in UTC, such as 2026-11-01T09:30:00.250Z",
     ),
 ]
+
+
+@frozen
+class IceServer:
+    """A STUN or TURN server, in the form that ``RTCPeerConnection`` takes."""
+
+    urls: tuple[Text, ...]
+    username: Text | None = None
+    credential: Text | None = None
 
 
 @frozen(order=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from sfu import ortc
-from sfu.errors import InvalidParameters, NotFound
+from sfu.errors import InvalidParameters, NotFound, WrongDirection
 
 if TYPE_CHECKING:
     from sfu.consumer import Consumer
@@ -23,8 +23,15 @@ def notify_closed(closed_consumers: Iterable[Consumer], why: ConsumerEndReason) 
         consumer.notify_closed(why)
 
 
-def receiver_of(transport: Transport, capabilities: RtpCapabilities | None) -> ortc.Receiver:
-    """The receiver with a request's capabilities, or else with the transport's."""
+def receiver_of(transport: Transport, capabilities: RtpCapabilities | ortc.Receiver | None) -> ortc.Receiver:
+    """The receiver with a request's capabilities, or else with the transport's.
+
+    Raises ``WrongDirection`` for a transport that cannot receive, and ``InvalidParameters`` without any capabilities.
+    """
+    if transport.direction != "receive":
+        raise WrongDirection("this is not a receive transport")
+    if isinstance(capabilities, ortc.Receiver):
+        return capabilities
     if capabilities is not None:
         # Share none here: the search for equal capabilities takes longer than making one plan.
         return ortc.Receiver(capabilities)

@@ -132,16 +132,24 @@ class Peer:
         transport.wake()
         return producer
 
+    def receiver(self, transport_id: str, capabilities: RtpCapabilities | None) -> ortc.Receiver:
+        """What this client can receive on a transport.  ``capabilities`` default to the transport's.
+
+        Raises ``WrongDirection`` for a sending transport, and ``InvalidParameters`` without any capabilities.
+        """
+        return receiver_of(self.transport(transport_id), capabilities)
+
     def consume(
         self,
         transport_id: str,
         producer: Producer,
-        capabilities: RtpCapabilities | None,
+        capabilities: RtpCapabilities | ortc.Receiver | None,
         *,
         stream: str,
         paused: bool = True,
     ) -> Consumer:
-        """Send a producer's stream to this client.  ``capabilities`` default to the transport's.
+        """Send a producer's stream to this client.  ``capabilities`` default to the transport's.  For several streams,
+        :meth:`receiver` converts them once.
 
         ``stream`` groups the consumers that are played in step (the first half of ``msid``, RFC 8830).
 
@@ -149,14 +157,13 @@ class Peer:
         cost of the producer's packets.
         """
         transport = self.transport(transport_id)
-        if transport.direction != "receive":
-            raise WrongDirection("this is not a receive transport")
+        receiver = receiver_of(transport, capabilities)
         if producer.closed:
             raise NotFound("this producer has closed")
         if len(self.consumers) >= self.context.settings.max_consumers:
             raise LimitExceeded(f"at most {self.context.settings.max_consumers} consumers", "max_consumers")
         report_interval = self.context.settings.report_interval_of(producer.kind)
-        plan = receiver_of(transport, capabilities).plan(producer.plan, report_interval=report_interval)
+        plan = receiver.plan(producer.plan, report_interval=report_interval)
         if producer.plane_id in transport.consumers:
             raise Conflict("this transport has a consumer of this producer already")
         consumer_id = self.context.new_id()

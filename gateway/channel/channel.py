@@ -6,7 +6,7 @@ new revision and its broadcast, and no cancellation can interrupt a removal.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import get_args
+from typing import Any, get_args
 
 import attrs
 import trio
@@ -195,20 +195,20 @@ class Channel:
         member.connection.log.info("client moved", to=to, remaining=len(self.members))
         member.arrive_elsewhere()
 
-    def update(self, member: Member) -> None:
-        """Copy the state of the member's producers, and its mutes, into the list. All changes of one step make one
-        change of the list."""
+    def update(self, member: Member, **changes: Any) -> None:
+        """Copy the state of the member's producers, and its mutes, into the list, with other ``changes`` of its entry.
+        All changes of one step make one change of the list."""
         member.forget_closed_publications()
-        present = self._present(member)
+        present = self._present(member, **changes)
         if present != member.participant and self.members.get(member.user_id) is member:
             member.participant = present
             self.revision += 1
             self._broadcast_change("user_updated", member)
 
-    def _present(self, member: Member) -> Participant:
+    def _present(self, member: Member, **changes: Any) -> Participant:
         """The member's entry in the list, as of now."""
-        entries = tuple(publication.entry for publication in member.publications.values())
-        return attrs.evolve(member.participant, producers=entries, muted_sources=self.mutes.get(member.user_id))
+        lines, muted = (one.entry for one in member.publications.values()), self.mutes.get(member.user_id)
+        return attrs.evolve(member.participant, producers=tuple(lines), muted_sources=muted, **changes)
 
     def remove(self, member: Member) -> None:
         """Take a member off the list and notify the others. The member's media has closed before."""
@@ -382,7 +382,8 @@ class Channel:
         self.journal.append(self.id, kind, position, brief, about.user_id, told)
         if receivers and len(self.members) <= limits.MAX_LISTED_PARTICIPANTS:
             whole = Frame.of(attrs.evolve(change, participants=self.snapshot()))
-        return sum(member.send(brief if member.is_behind else whole) for member in receivers)
+        # The whole list at the time of the event is of no use to a client that resumes later.
+        return sum(member.send(brief if member.is_behind else whole, kept=brief) for member in receivers)
 
 
 @define(eq=False)

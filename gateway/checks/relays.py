@@ -16,7 +16,7 @@ from gateway.checks.findings import Finding, error, ok, unknown, warning
 from gateway.checks.stun import Attribute, BadResponse, Credential, Method, Request, Response
 from gateway.config import Config
 from gateway.identity.turn import with_credentials
-from protocol.requests import IceServer
+from protocol.vocabulary import IceServer
 from sfu import BadAddress
 from sfu.hostnames import split_port
 

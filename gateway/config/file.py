@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast, get_args, get_origin
 import cattrs
 
 from gateway.config.config import SETTINGS, is_secret
-from protocol.requests import IceServer
+from protocol.vocabulary import IceServer
 
 
 class ConfigError(Exception):

@@ -19,6 +19,10 @@ _FIXED: Final = frozenset(
         "log_format",
         "max_voices",
         "web_root",
+        "webhook_urls",
+        "webhook_keys",
+        "webhook_timeout",
+        "webhook_backlog",
     }
 )
 _OF_TLS: Final = frozenset({"tls_cert", "tls_key"})

@@ -10,7 +10,7 @@ import attrs
 from docstring_parser import parse_from_object
 
 from gateway.config.config import SETTINGS, Config, is_secret
-from protocol.requests import IceServer
+from protocol.vocabulary import IceServer
 
 _MASK: Final = "********"
 _WIDTH: Final = 100

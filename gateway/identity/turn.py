@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from protocol.requests import IceServer
+from protocol.vocabulary import IceServer
 
 
 def with_credentials(

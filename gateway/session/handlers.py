@@ -2,110 +2,60 @@
 
 So no object closes between its lookup and its use, and no request waits for ICE, DTLS or media. ``join``,
 ``resume_session`` and ``leave`` are missing here: they begin, continue and end a session
-(:mod:`gateway.session.lifecycle`).
+(:mod:`gateway.session.lifecycle`). Those of moderators are in :mod:`gateway.session.moderator_handlers`.
 """
-
-from collections.abc import Callable
-from typing import Any, TypeVar, get_type_hints
 
 import protocol.media
 import sfu
 import sfu.parameters
 from gateway.channel.member import Publication
 from gateway.connection.outbox import Frame
-from gateway.identity.rights import MESSAGE, MODERATE, PUBLISH, SUBSCRIBE, WATCH
+from gateway.identity.rights import MESSAGE, PUBLISH, SUBSCRIBE, WATCH
 from gateway.media_objects import convert, parameters_of, request_errors
 from gateway.session.admission import check_renewal
+from gateway.session.dispatch import handler
 from gateway.session.moving import move_session
 from gateway.session.session import Session
 from gateway.session.statistics import session_stats
 from gateway.session.watching import unwatch as unwatch_channels
 from gateway.session.watching import watch as watch_channels
-from protocol.declarations import OK_DATA, OkData, RequestData
 from protocol.errors import ErrorCode, RequestError
 from protocol.events import MessageReceived
-from protocol.moderation import (
-    EndChannel,
-    LimitMembers,
-    LockChannel,
-    Mute,
-    RemoveParticipant,
-    RenewToken,
-    TokenRenewed,
-    UnlockChannel,
-    Unmute,
-)
+from protocol.moderation import RenewToken, TokenRenewed
 from protocol.requests import (
     Close,
     ConnectTransport,
     Consume,
     Consumed,
+    ConsumedMany,
+    ConsumeMany,
     CreateTransport,
     Delivered,
     GetStats,
     IceRestarted,
-    Join,
     Move,
     Moved,
+    NotConsumed,
     Pause,
     Ping,
     Produce,
     Produced,
     RestartIce,
     Resume,
-    ResumeSession,
     SendMessage,
     SetIceParameters,
     SetLayers,
     SetPriority,
     TransportCreated,
+    Update,
 )
 from protocol.responses import Done
 from protocol.stats import Stats
 from protocol.watching import Unwatch, Watch, Watched
+from sfu.ortc import Receiver
 
 MESSAGE_BYTES_PER_TOKEN = 65536
 """A message costs one token, plus one for every 64 KiB that it takes in all outboxes together."""
-
-Handler = Callable[[Session, Any], OkData]
-Needs = str | Callable[[Any], str | None] | None
-"""The grant that a request needs: a fixed one, one that depends on the ``data``, or None for every member."""
-HANDLERS: dict[type[RequestData[Any]], Handler] = {}
-"""The handler of each class of request."""
-NEEDS: dict[type[RequestData[Any]], Needs] = {}
-"""The grant that each class of request needs."""
-
-_Function = TypeVar("_Function", bound=Handler)
-
-
-def handler(*, needs: Needs) -> Callable[[_Function], _Function]:
-    """Register a function as the handler for the class of its argument ``data``, and the grant that it needs.
-
-    Raises ``TypeError`` if the function does not return the class that this request declares as its answer.
-    """
-
-    def register(function: _Function) -> _Function:
-        types = get_type_hints(function)
-        if types["return"] is not OK_DATA[types["data"]]:
-            raise TypeError(f"{function.__name__} must return {OK_DATA[types['data']].__name__}")
-        HANDLERS[types["data"]] = function
-        NEEDS[types["data"]] = needs
-        return function
-
-    return register
-
-
-def perform(session: Session, data: RequestData[Any]) -> OkData:
-    """Serve a request and return the ``data`` of its ``ok``. Raises :exc:`RequestError`.
-
-    This is the only place that checks grants.
-    """
-    if isinstance(data, Join | ResumeSession):
-        raise RequestError(ErrorCode.ALREADY_JOINED, "leave the channel first")
-    needs = NEEDS[type(data)]
-    session.require(needs(data) if callable(needs) else needs)
-    return HANDLERS[type(data)](session, data)
-
 
 # Transports.
 
@@ -176,19 +126,48 @@ def produce(session: Session, data: Produce) -> Produced:
 @handler(needs=SUBSCRIBE)
 def consume(session: Session, data: Consume) -> Consumed:
     session.require_own("transports", data.transport_id)
-    owner, publication = session.channel.find_publication(data.producer_id)
+    return _consume(session, data, data.producer_id, _receiver(session, data))
+
+
+@handler(needs=SUBSCRIBE)
+def consume_many(session: Session, data: ConsumeMany) -> ConsumedMany:
+    """Consume each producer for itself: that one of them has just closed must not cost the client the others."""
+    session.require_own("transports", data.transport_id)
+    receiver = _receiver(session, data)
+    consumers, refused = [], []
+    for producer_id in data.producer_ids:
+        try:
+            consumers.append(_consume(session, data, producer_id, receiver))
+        except RequestError as error:
+            session.count_refusal(error)
+            refused.append(NotConsumed(producer_id, error.code, error.message))
+    return ConsumedMany(tuple(refused), tuple(consumers))
+
+
+def _receiver(session: Session, data: Consume | ConsumeMany) -> Receiver:
+    with request_errors("rtpCapabilities"):
+        return session.peer.receiver(data.transport_id, _capabilities(data.rtp_capabilities))
+
+
+def _consume(
+    session: Session,
+    data: Consume | ConsumeMany,
+    producer_id: str,
+    receiver: Receiver,
+) -> Consumed:
+    owner, publication = session.channel.find_publication(producer_id)
     on_screen = publication.source in ("screen", "screen_audio")
     with request_errors("rtpCapabilities"):
         consumer = session.peer.consume(
             data.transport_id,
             publication.producer,
-            _capabilities(data.rtp_capabilities),
+            receiver,
             stream=f"{owner.user_id}-screen" if on_screen else owner.user_id,
             paused=data.paused,
         )
     return Consumed(
         consumer_id=consumer.id,
-        producer_id=data.producer_id,
+        producer_id=producer_id,
         user_id=owner.user_id,
         kind=consumer.kind,
         source=publication.source,
@@ -272,6 +251,14 @@ def move(session: Session, data: Move) -> Moved:
     return move_session(session, data)
 
 
+@handler(needs=None)
+def update(session: Session, data: Update) -> Done:
+    session.spend_broadcast()
+    given = {"username": data.username, "metadata": data.metadata}
+    session.channel.update(session.member, **{name: value for name, value in given.items() if value is not None})
+    return Done()
+
+
 @handler(needs=MESSAGE)
 def message(session: Session, data: SendMessage) -> Delivered:
     """Send a message to all other members, or to the members in ``to``. A client may name itself."""
@@ -321,57 +308,3 @@ def renew_token(session: Session, data: RenewToken) -> TokenRenewed:
     rights = check_renewal(session.gateway, session.member.rights, session.channel.id, data.token)
     session.member.rights = rights
     return TokenRenewed(rights.listed_grants)
-
-
-# Requests of moderators. :mod:`gateway.channel.moderation` serves them, and the same decisions over HTTP.
-
-
-@handler(needs=MODERATE)
-def remove_participant(session: Session, data: RemoveParticipant) -> Done:
-    session.spend_broadcast()
-    session.moderation.remove(session.channel.id, data.user_id, data.seconds, by=session.member.user_id)
-    return Done()
-
-
-@handler(needs=MODERATE)
-def mute(session: Session, data: Mute) -> Done:
-    session.spend_broadcast()
-    session.moderation.mute(session.channel.id, data.user_id, data.source, by=session.member.user_id)
-    return Done()
-
-
-@handler(needs=MODERATE)
-def unmute(session: Session, data: Unmute) -> Done:
-    session.spend_broadcast()
-    session.moderation.unmute(session.channel.id, data.user_id, data.source, by=session.member.user_id)
-    return Done()
-
-
-@handler(needs=MODERATE)
-def lock_channel(session: Session, data: LockChannel) -> Done:
-    session.spend_broadcast()
-    session.moderation.lock(session.channel.id, data.seconds, by=session.member.user_id)
-    return Done()
-
-
-@handler(needs=MODERATE)
-def unlock_channel(session: Session, data: UnlockChannel) -> Done:
-    session.spend_broadcast()
-    session.moderation.unlock(session.channel.id, by=session.member.user_id)
-    return Done()
-
-
-@handler(needs=MODERATE)
-def limit_members(session: Session, data: LimitMembers) -> Done:
-    session.spend_broadcast()
-    if data.max_members is None:
-        session.moderation.end_limit(session.channel.id, by=session.member.user_id)
-    else:
-        session.moderation.limit(session.channel.id, data.max_members, data.seconds, by=session.member.user_id)
-    return Done()
-
-
-@handler(needs=MODERATE)
-def end_channel(session: Session, data: EndChannel) -> Done:
-    session.moderation.end(session.channel.id, by=session.member.user_id)
-    return Done()

@@ -18,8 +18,10 @@ from gateway.connection.liveness import no_media
 from gateway.connection.websocket import NotAcceptedError
 from gateway.gateway import Gateway
 from gateway.identity.tokens import TokenRefused
+from gateway.session import handlers as handlers  # These two imports register the handlers.
+from gateway.session import moderator_handlers as moderator_handlers
 from gateway.session.admission import AdmittedJoin, NoRoom, check_identity, require_room
-from gateway.session.handlers import perform
+from gateway.session.dispatch import perform
 from gateway.session.moving import arrival
 from gateway.session.observer import MemberObserver
 from gateway.session.request_source import RequestSource
@@ -212,8 +214,7 @@ def answer(session: Session, request: Request) -> None:
     try:
         response = Ok(request.id, perform(session, request.data))
     except RequestError as refused:
-        if isinstance(refused.__cause__, sfu.errors.LimitExceeded) and refused.__cause__.setting:
-            session.gateway.metrics.limits.reached(refused.__cause__.setting)
+        session.count_limit(refused)
         response = Error.for_request(request.id, refused)
     except Exception as error:
         reference = connection.fail(error)

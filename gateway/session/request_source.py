@@ -54,7 +54,7 @@ class RequestSource:
                 continue
             if self._is_repeated(request.id, message):
                 continue
-            if self._soft_limit.take(cost, now):
+            if self._soft_limit.take(cost + request.data.weight, now):
                 return request
             self.connection.metrics.limits.reached("request_rate")
             refused = RequestError(ErrorCode.RATE_LIMITED, "too many requests in too short a time")

@@ -53,6 +53,16 @@ class Session:
         if grant is not None:
             self.member.rights.require(grant, self.gateway.utc_now().timestamp())
 
+    def count_refusal(self, refused: RequestError) -> None:
+        """Count a refusal that is a part of an answer."""
+        self.gateway.metrics.request_error(refused.code)
+        self.count_limit(refused)
+
+    def count_limit(self, refused: RequestError) -> None:
+        """Count a refusal that comes from a limit of the media side."""
+        if isinstance(refused.__cause__, sfu.errors.LimitExceeded) and refused.__cause__.setting:
+            self.gateway.metrics.limits.reached(refused.__cause__.setting)
+
     def spend_broadcast(self, cost: int = 1) -> None:
         """Charge a broadcast to the client, so that its messages leave room for those of others. Raises
         :exc:`RequestError` if the client has sent too many."""

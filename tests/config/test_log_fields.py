@@ -22,7 +22,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 OF_EVERY_LINE = {"timestamp", "level", "event", "logger", "exception"}
 NUMBERS = {
     "members", "remaining", "seconds", "seconds_to_resume", "sent_again", "clients", "at_most_seconds", "open_files",
-    "connections", "left_out", "entries",
+    "connections", "left_out", "entries", "waiting",
 }  # fmt: skip
 OF_CLOSING = {"transports", "producers", "consumers", "forced", "failed"}
 ALLOWED_VALUES = (ast.Constant, ast.Name, ast.Attribute, ast.Call, ast.IfExp, ast.Compare, ast.BinOp)

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from gateway.session import handlers
+from gateway.session import dispatch
 from protocol.requests import Ping
 from tests.conformance.whole_gateway import closing, open_gate
 from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, ICE_CREDENTIALS, NOTHING_IN_COMMON, opus
@@ -217,7 +217,7 @@ async def test_an_internal_error_has_a_reference_to_the_log_and_no_traceback(
 
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
-        monkeypatch.setitem(handlers.HANDLERS, Ping, break_down)
+        monkeypatch.setitem(dispatch.HANDLERS, Ping, break_down)
         error = (await ada.ask("ping"))["data"]
         assert error["code"] == "internal"
         assert set(error) == {"code", "message", "reference"}

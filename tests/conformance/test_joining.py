@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.config import Config
-from protocol.requests import IceServer
+from protocol.vocabulary import IceServer
 from tests.conformance.whole_gateway import closing, hang_up, open_gate
 from tests.session.memory_gateway import RawClient, camera, microphone, send_transport
 

@@ -14,7 +14,7 @@ from gateway.checks.findings import Level
 from gateway.checks.relays import ServerUrl, check_relays
 from gateway.checks.stun import BadResponse, Method, Request, missing_bytes
 from gateway.config import Config
-from protocol.requests import IceServer
+from protocol.vocabulary import IceServer
 from tests.identity.test_turn import turn_server
 
 SECRET = "a long text that nobody guesses"

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from gateway.config import Config
 from gateway.identity.turn import with_credentials
-from protocol.requests import IceServer
+from protocol.vocabulary import IceServer
 from tests.session.memory_gateway import TODAY, open_rig
 
 SECRET = "a long text that nobody guesses"

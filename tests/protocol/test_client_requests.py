@@ -57,6 +57,8 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "set_ice_parameters": lambda client: client.set_ice_parameters("t", ICE),
     "produce": lambda client: client.produce("t", "audio", RTP, "microphone", paused=True),
     "consume": lambda client: client.consume("t", "p", rtp_capabilities=RtpCapabilities(), paused=False),
+    "consume_many": lambda client: client.consume_many("t", ["p", "q"], paused=False),
+    "update": lambda client: client.update(username="Anna L.", metadata={"hand": "up"}),
     "pause": lambda client: client.pause(producer_id="p"),
     "resume": lambda client: client.resume(consumer_id="c"),
     "close": lambda client: client.close(transport_id="t"),
@@ -80,7 +82,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
 
 
 def test_every_method_that_sends_a_request_is_tried_here() -> None:
-    methods = {name for name in vars(Client) if iscoroutinefunction(getattr(Client, name)) and not name.startswith("_")}
+    methods = {name for name in dir(Client) if iscoroutinefunction(getattr(Client, name)) and not name.startswith("_")}
     assert {"send_message" if name == "message" else name for name in CALLS} | {"request"} == methods
 
 

@@ -209,6 +209,20 @@ async def test_what_has_come_is_acknowledged(autojump_clock: MockClock) -> None:
         assert log.answers == before  # acknowledgements alone cause no further ones
 
 
+async def test_changes_with_much_metadata_are_acknowledged_before_the_gateway_drops_them(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_gate() as gate, joined(gate, "ada") as (ada, _), joined(gate, "ben") as (_, _):
+        log = gate.server.gateway.channels.channels["lobby"].members["ben"].connection.replay_log
+        assert log is not None
+        largest = 0
+        for number in range(80):
+            await ada.update(metadata={"number": number, "about": "x" * 4000})
+            await trio.testing.wait_all_tasks_blocked()
+            largest = max(largest, log.size)
+        assert limits.ACKNOWLEDGE_BYTES // 2 < largest < limits.MAX_UNACKNOWLEDGED_BYTES
+
+
 async def test_more_waiting_requests_than_may_be_unanswered_do_not_hinder_resuming(autojump_clock: MockClock) -> None:
     async with open_gate(resume_grace=9) as gate, joined(gate, "ada") as (ada, way):
         way.is_down = True

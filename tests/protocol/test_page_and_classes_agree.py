@@ -175,7 +175,10 @@ def test_the_page_names_the_subprotocol_the_path_and_the_times() -> None:
     assert f"at most {limits.SESSION_CLEANUP_TIMEOUT:g} s" in section("What the gateway promises")
     assert f"more than {limits.MAX_LISTED_PARTICIPANTS} members" in section("Events")
     assert f"more than {limits.LISTED_BACKLOG} bytes wait" in section("Events")
-    assert f"every {limits.ACKNOWLEDGE_BYTES // 1024} KiB, and at least every {limits.ACKNOWLEDGE_SECONDS:g}" in PAGE
+    text = " ".join(PAGE.split())
+    assert f"counts {limits.VOICE_STATE_BYTES} bytes and its `participant`" in text
+    assert f"up to {limits.MAX_CONSUMED_AT_ONCE} producers" in text
+    assert f"every {limits.ACKNOWLEDGE_BYTES // 1024} KiB, and at least every {limits.ACKNOWLEDGE_SECONDS:g}" in text
 
 
 def test_the_envelopes_on_the_page_can_be_decoded() -> None:

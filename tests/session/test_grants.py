@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from gateway.config import Config
 from gateway.identity.rights import EVERYBODY, GRANTS, MODERATE, WATCH
 from gateway.server import StartError, open_server
-from gateway.session.handlers import HANDLERS, NEEDS
+from gateway.session.dispatch import HANDLERS, NEEDS
 from protocol import REQUESTS, Join, Leave, ResumeSession
 from protocol.requests import CreateTransport, Produce
 from protocol.watching import Watch
@@ -187,6 +187,7 @@ PRIVILEGED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("produce", {"transportId": "t", **VOICE}, {"publish", "publish:microphone"}),
     ("produce", {"transportId": "t", **FACE}, {"publish", "publish:camera"}),
     ("consume", {"transportId": "t", "producerId": "p"}, {"subscribe"}),
+    ("consume_many", {"transportId": "t", "producerIds": ["p"]}, {"subscribe"}),
     ("message", {"data": 1}, {"message"}),
     ("remove_participant", {"userId": "nobody"}, {"moderate"}),
     ("mute", {"userId": "nobody", "source": "camera"}, {"moderate"}),

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
 from gateway.connection import end_reasons
-from gateway.session import handlers
+from gateway.session import dispatch
 from gateway.session.observer import MemberObserver
 from protocol.requests import Ping
 from tests.session.memory_gateway import RawClient, Rig, microphone, open_rig, receive_transport, send_transport
@@ -80,7 +80,7 @@ async def test_a_bug_in_a_request_is_answered_with_a_reference_and_ends_only_tha
         def break_down(*_: object) -> NoReturn:
             raise RuntimeError("a secret detail")
 
-        monkeypatch.setitem(handlers.HANDLERS, Ping, break_down)
+        monkeypatch.setitem(dispatch.HANDLERS, Ping, break_down)
         answer = await ada.ask("ping")
         assert answer["data"]["code"] == "internal"
         assert "secret" not in str(answer)

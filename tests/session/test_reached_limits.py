@@ -76,6 +76,13 @@ async def second_consumer(rig: Rig) -> None:
         await ada.ask("consume", transportId=receiving, producerId=voice)
 
 
+async def two_consumers_at_once(rig: Rig) -> None:
+    (ada,) = await rig.joined("ada")
+    sending = await send_transport(ada)
+    voices = [await microphone(ada, sending, ssrc) for ssrc in (1, 2)]
+    await ada.ask("consume_many", transportId=await receive_transport(ada), producerIds=voices)
+
+
 async def large_message(rig: Rig) -> None:
     (ada,) = await rig.joined("ada")
     await ada.request("message", data="x" * 1500)
@@ -172,6 +179,7 @@ async def debt_of_neighbours(rig: Rig) -> None:
         ("max_channels", {"max_channels": 1}, second_channel),
         ("max_producers", {"max_producers": 1}, second_producer),
         ("max_consumers", {"max_consumers": 1}, second_consumer),
+        ("max_consumers", {"max_consumers": 1}, two_consumers_at_once),
         ("max_message_bytes", {"max_message_bytes": 1024}, large_message),
         ("max_message_bytes", {"max_message_bytes": 1024}, huge_message),
         ("max_stranger_bytes", {"max_stranger_bytes": 1024}, large_message_of_a_stranger),

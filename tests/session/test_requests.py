@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from gateway.session.handlers import HANDLERS, handler
+from gateway.session.dispatch import HANDLERS, handler
 from gateway.session.session import Session
 from protocol import REQUESTS, Delivered, Join, Leave, Ping, ResumeSession
 from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, ICE_CREDENTIALS, NOTHING_IN_COMMON, opus
@@ -21,6 +21,8 @@ NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
     ("set_ice_parameters", {"transportId": "t", "iceParameters": ICE_CREDENTIALS}),
     ("produce", {"transportId": "t", "kind": "audio", "rtpParameters": opus(), "source": "microphone"}),
     ("consume", {"transportId": "t", "producerId": "p", "rtpCapabilities": CAPABILITIES}),
+    ("consume_many", {"transportId": "t", "producerIds": ["p"]}),
+    ("update", {"username": "Ada"}),
     ("pause", {"producerId": "p"}),
     ("resume", {"consumerId": "c"}),
     ("close", {"transportId": "t"}),
@@ -187,6 +189,83 @@ async def test_consume_without_any_capabilities_names_the_missing_field(autojump
         receiving = (await ben.ok("create_transport", direction="receive"))["transportId"]
         answer = await ben.ask("consume", transportId=receiving, producerId=voice)
         assert (answer["data"]["code"], answer["data"]["path"]) == ("invalid", "data.rtpCapabilities")
+
+
+async def test_consume_many_answers_for_each_producer_as_consume_does(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        sending = await send_transport(ada)
+        voice, picture = await microphone(ada, sending), await camera(ada, sending, paused=True)
+        receiving = await receive_transport(ben)
+        asked = {"transportId": receiving, "producerIds": [picture, "gone", voice, picture], "paused": False}
+        answer = await ben.ok("consume_many", **asked)
+        first, second = answer["consumers"]
+        assert [each["producerId"] for each in (first, second)] == [picture, voice]
+        assert (first["kind"], first["source"], first["producerPaused"]) == ("video", "camera", True)
+        assert second["rtpParameters"]["msid"] == f"ada {second['consumerId']}"
+        assert second["rtpParameters"]["codecs"][0]["mimeType"] == "audio/opus"
+        refused = [(each["producerId"], each["code"]) for each in answer["refused"]]
+        assert refused == [("gone", "not_found"), (picture, "conflict")]
+        for consumer in (first, second):
+            await ben.ok("pause", consumerId=consumer["consumerId"])
+
+
+async def test_consume_many_keeps_what_fits_into_a_limit(autojump_clock: MockClock) -> None:
+    async with open_rig(max_consumers=1) as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        sending = await send_transport(ada)
+        producers = [await microphone(ada, sending), await camera(ada, sending)]
+        answer = await ben.ok("consume_many", transportId=await receive_transport(ben), producerIds=producers)
+        assert [each["producerId"] for each in answer["consumers"]] == producers[:1]
+        assert [(each["producerId"], each["code"]) for each in answer["refused"]] == [(producers[1], "limit_exceeded")]
+
+
+async def test_what_is_wrong_for_all_producers_makes_consume_many_fail(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        sending = await send_transport(ada)
+        voice = await microphone(ada, sending)
+        receiving = (await ben.ok("create_transport", direction="receive"))["transportId"]
+        answer = await ben.ask("consume_many", transportId=receiving, producerIds=[voice])
+        assert (answer["data"]["code"], answer["data"]["path"]) == ("invalid", "data.rtpCapabilities")
+        assert await ben.error("consume_many", transportId=sending, producerIds=[voice]) == "forbidden"
+
+
+async def test_update_changes_the_entry_of_the_list_and_everybody_learns_it(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        watcher = await rig.connect()
+        await watcher.ok("watch", channelIds=["lobby"])
+        await ada.take_all()
+        assert await ada.ok("update", username="Ada L.", metadata={"hand": "up"}) == {}
+        for client in (ada, ben, watcher):
+            change = await client.voice_state("user_updated")
+            assert (change["userId"], change["username"], change["revision"]) == ("ada", "Ada L.", 3)
+            assert change["participant"]["metadata"] == {"hand": "up"}
+        await ada.ok("update", metadata={})
+        change = await ben.voice_state("user_updated")
+        assert (change["participant"]["username"], change["participant"]["metadata"]) == ("Ada L.", {})
+        await ada.ok("update", username="Ada L.")  # nothing new
+        await ada.ok("update")
+        late = await (await rig.connect()).join("cleo")
+        assert late["revision"] == 5
+        assert [each["username"] for each in late["participants"]][:2] == ["Ada L.", "ben"]
+
+
+async def test_a_new_name_stays_when_the_client_moves(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await ada.ok("update", username="Countess")
+        moved = await ada.ok("move", channelId="studio")
+        assert [each["username"] for each in moved["participants"]] == ["Countess"]
+
+
+async def test_updates_are_limited_as_messages_are(autojump_clock: MockClock) -> None:
+    async with open_rig(message_rate=1, message_burst=2) as rig:
+        (ada,) = await rig.joined("ada")
+        for name in ("one", "two"):
+            await ada.ok("update", username=name)
+        assert await ada.error("update", username="three") == "rate_limited"
 
 
 async def test_without_a_common_codec_consume_fails_and_the_client_stays(autojump_clock: MockClock) -> None:

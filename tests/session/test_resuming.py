@@ -292,6 +292,30 @@ async def test_an_acknowledgement_makes_room(autojump_clock: MockClock) -> None:
         assert answer["lost"] is False
 
 
+async def test_a_change_of_the_list_is_kept_and_comes_again_without_the_list(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben, *others = [await rig.connect() for _ in range(12)]
+        for number, other in enumerate(others):
+            await other.join(f"other{number}", metadata={"about": "x" * 4000})
+        session = await join(ada, "ada")
+        log = rig.gateway.seats[session["sessionId"]].member.connection.replay_log
+        assert log is not None
+        before = log.size
+        await ben.join("ben")
+        first = await ada.voice_state("user_joined")
+        assert len(first["participants"]) == 12
+        for number in range(20):  # with the list, each change has more than 40,000 bytes
+            await ben.ok("move", channelId=["attic", "lobby"][number % 2])
+        await wait_all_tasks_blocked()
+        assert log.size - before < 21 * limits.VOICE_STATE_BYTES
+        again, answer = await resume(rig, session, lastAnswer=1, lastEvent=ada.last_event - 2)
+        assert answer["lost"] is False
+        left, joined = [frame["data"] for frame in await again.take_all()]
+        assert (left["type"], joined["type"], joined["participant"]["userId"]) == ("user_left", "user_joined", "ben")
+        assert "participants" not in left
+        assert "participants" not in joined
+
+
 async def test_a_client_may_leave_and_join_again_over_the_new_socket(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada = await rig.connect()

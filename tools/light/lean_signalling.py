@@ -17,7 +17,7 @@ from protocol import limits
 from protocol.client import ConnectionClosed, RequestError
 from protocol.codec import decode_from_gateway, encode
 from protocol.declarations import RequestData
-from protocol.requests import Ping, Request
+from protocol.requests import ConsumedMany, Ping, Request
 from protocol.responses import Error, Ok
 from tools.light.light_media import Answer
 from tools.light.websocket import PooledWebSocket
@@ -28,7 +28,9 @@ _EVENT: Final = b'{"seq":'
 # Bytes at the beginning of a message in which to search.  An event has its type and user id there, before the list.
 _HEAD: Final = 160
 _OK: Final = b'"type":"ok"'
+_REFUSED: Final = b'"refused":[{'
 _VOICE_STATE: Final = b'"type":"voice_state"'
+_LIST: Final = b'"participants":['
 _LEFT: Final = b'"type":"user_left"'
 _USER: Final = b'"userId":"'
 
@@ -85,7 +87,7 @@ class LeanSignalling(PooledWebSocket):
         """Like :meth:`requests`, without decoding the answers of requests that succeed."""
         asked: dict[int, type[RequestData[Any]]] = {}
         for answer in await self._exchange(requests, asked):
-            if answer.find(_OK, 0, _HEAD) < 0:
+            if answer.find(_OK, 0, _HEAD) < 0 or answer.find(_REFUSED, 0, _HEAD) >= 0:
                 _data(decode_from_gateway(answer.decode(), asked))
 
     async def _exchange(
@@ -111,7 +113,9 @@ class LeanSignalling(PooledWebSocket):
     def receive_text(self, payload: bytes, at: float) -> None:
         if self.on_message is not None:
             self.on_message(at)
-        self._unacknowledged += len(payload)
+        is_voice_state = payload.find(_VOICE_STATE, 0, _HEAD) >= 0
+        kept = payload.find(_LIST) if is_voice_state else -1  # the gateway keeps it without the list
+        self._unacknowledged += len(payload) if kept < 0 else kept + limits.VOICE_STATE_BYTES // 2
         if payload.startswith(_RESPONSE):
             self._take_answer(payload)
             return
@@ -119,7 +123,7 @@ class LeanSignalling(PooledWebSocket):
             self._last_event = int(payload[len(_EVENT) : payload.index(b",")])
         if self._unacknowledged >= limits.ACKNOWLEDGE_BYTES or at - self._acknowledged_at >= limits.ACKNOWLEDGE_SECONDS:
             self.acknowledge(at)
-        if payload.find(_VOICE_STATE, 0, _HEAD) < 0:
+        if not is_voice_state:
             return
         if self.keep_events:
             self.events.append(payload)
@@ -154,4 +158,7 @@ def _data(message: object) -> object:
         error = message.data
         raise RequestError(error.code, error.message, error.path, error.reference)
     assert isinstance(message, Ok)
+    if isinstance(message.data, ConsumedMany) and message.data.refused:
+        [refused, *_] = message.data.refused
+        raise RequestError(refused.code, refused.message)
     return message.data

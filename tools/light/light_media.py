@@ -13,8 +13,9 @@ import trio
 from attrs import define, field, frozen
 
 import protocol.media as media
+from protocol import limits
 from protocol.declarations import OkData, RequestData
-from protocol.requests import ConnectTransport, Consume, CreateTransport, Produce, RestartIce
+from protocol.requests import ConnectTransport, Consume, ConsumeMany, CreateTransport, Produce, RestartIce
 from protocol.vocabulary import Direction, MediaKind, Source
 from tools.light.endpoint import LightEndpoint, run_endpoint
 from tools.light.loop_sender import PAYLOAD_TYPES, RTX_PAYLOAD_TYPE
@@ -215,7 +216,8 @@ class LightMedia:
     async def consume_all(self, producer_ids: Iterable[str]) -> list[str]:
         """Consume several streams.  Call :meth:`start_transport` for the receiving transport before this."""
         wanted = list(producer_ids)
-        answers = await self.requests(self.consume_requests(wanted))
+        transport_id = self._transports["receive"]
+        answers = await self.requests([Consume(transport_id, producer_id, paused=False) for producer_id in wanted])
         for consumed in answers:
             for extension in consumed.rtp_parameters.header_extensions:
                 if extension.uri == WIDE_URI:
@@ -237,9 +239,15 @@ class LightMedia:
                 )
         return [consumed.consumer_id for consumed in answers]
 
-    def consume_requests(self, producer_ids: Iterable[str]) -> list[Consume]:
-        """Return the requests of :meth:`consume_all`, for a caller that sends them itself."""
-        return [Consume(self._transports["receive"], producer_id, paused=False) for producer_id in producer_ids]
+    def consume_requests(self, producer_ids: Iterable[str]) -> list[ConsumeMany]:
+        """Return the requests that consume several streams, for a caller that sends them itself.
+
+        Call :meth:`start_transport` for the receiving transport before this.
+        """
+        wanted = tuple(producer_ids)
+        transport_id, most = self._transports["receive"], limits.MAX_CONSUMED_AT_ONCE
+        parts = [wanted[begin : begin + most] for begin in range(0, len(wanted), most)]
+        return [ConsumeMany(transport_id, part, paused=False) for part in parts]
 
     def forget(self, consumer_id: str) -> None:
         """Stop expecting packets for a closed consumer.  The packet meter keeps its counts."""

@@ -2,11 +2,12 @@
  * Receives media: one consumer for each producer in the participant list, and no others.
  *
  * The session calls `want()` after every change of the list. It starts consuming new producers and drops missing ones
- * at once, even in the middle of a `consume`. Several `consume` requests run at the same time.
- * mediasoup-client orders its own steps where it must.
+ * at once, even in the middle of a `consume`. Several of them run at the same time. mediasoup-client orders its own steps
+ * where it must.
  */
 import type { types } from "mediasoup-client";
 
+import { ConsumeRequests } from "./consumeRequests";
 import { Demand, topLayers, type Change } from "./demand";
 import { MediaTransport, type MediaTransportHandlers, type TransportContext } from "./mediaTransport";
 import type { ConsumerClosedReason, ConsumerEntry, Participant, ParticipantProducer, Source } from "./protocol";
@@ -51,6 +52,7 @@ export class Inbound {
   readonly #flowing: (flows: boolean) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #transport: MediaTransport;
+  readonly #requests: ConsumeRequests;
   readonly #views: Views;
   readonly #stopWatching: () => void;
   #dueTimer: ReturnType<typeof setTimeout> | undefined;
@@ -65,6 +67,7 @@ export class Inbound {
     views: Views,
   ) {
     this.#context = context;
+    this.#requests = new ConsumeRequests(context.signalling);
     this.#views = views;
     this.#stopWatching = views.subscribe(() => this.#look());
     this.#changed = handlers.changed;
@@ -190,8 +193,7 @@ export class Inbound {
     try {
       const transport = await this.#transport.get();
       if (!isWanted()) return;
-      const transportId = transport.id;
-      const answer = await signalling.request("consume", { transportId, producerId, paused: true });
+      const answer = await this.#requests.ask(transport.id, producerId);
       if (!isWanted()) return;
       const { consumerId, kind } = answer;
       const rtpParameters = withLossReports(kind, answer.rtpParameters);

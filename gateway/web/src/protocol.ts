@@ -134,6 +134,12 @@ export type ResumeSession = {
   lastAnswer?: number;
 };
 
+/** Change the client's own name or metadata in the list. What is left out stays as it is. */
+export type Update = {
+  username?: string;
+  metadata?: Record<string, unknown>;
+};
+
 /** Leave the channel. The connection stays and may join again. */
 export type Leave = Record<string, never>;
 
@@ -175,6 +181,14 @@ export type Produce = {
 export type Consume = {
   transportId: string;
   producerId: string;
+  rtpCapabilities?: RtpCapabilities;
+  paused?: boolean;
+};
+
+/** Start to receive several streams over the receiving transport, as with `consume` for each of them. */
+export type ConsumeMany = {
+  transportId: string;
+  producerIds: string[];
   rtpCapabilities?: RtpCapabilities;
   paused?: boolean;
 };
@@ -296,6 +310,13 @@ export type ConsumerEntry = {
   paused: boolean;
   producerPaused: boolean;
   starved: boolean;
+};
+
+/** A producer of `consume_many` that the client cannot consume. The fields are those of an error. */
+export type NotConsumed = {
+  producerId: string;
+  code: ErrorCode;
+  message: string;
 };
 
 /** A transport: `new` before the client connects it, `connecting` until media can flow. */
@@ -435,6 +456,12 @@ export type Consumed = {
   producerPaused: boolean;
 };
 
+/** `ok` of `consume_many`: each named producer is in one of the lists, in the order of the request. */
+export type ConsumedMany = {
+  refused: NotConsumed[];
+  consumers: Consumed[];
+};
+
 /** `ok` of `message`: the number of members that get it. */
 export type Delivered = {
   delivered: number;
@@ -542,6 +569,7 @@ export type RequestMap = {
   join: { data: Join; ok: Joined };
   move: { data: Move; ok: Moved };
   resume_session: { data: ResumeSession; ok: SessionResumed };
+  update: { data: Update; ok: Done };
   leave: { data: Leave; ok: Done };
   create_transport: { data: CreateTransport; ok: TransportCreated };
   connect_transport: { data: ConnectTransport; ok: Done };
@@ -549,6 +577,7 @@ export type RequestMap = {
   set_ice_parameters: { data: SetIceParameters; ok: Done };
   produce: { data: Produce; ok: Produced };
   consume: { data: Consume; ok: Consumed };
+  consume_many: { data: ConsumeMany; ok: ConsumedMany };
   pause: { data: Pause; ok: Done };
   resume: { data: Resume; ok: Done };
   close: { data: Close; ok: Done };
@@ -618,6 +647,7 @@ export const LIMITS = {
   maxMessageBytes: 16384,
   maxRecipients: 1024,
   maxWatchedChannels: 100,
+  maxConsumedAtOnce: 32,
   maxLayer: 255,
   maxPriority: 255,
   maxModerationSeconds: 2592000,
@@ -638,6 +668,7 @@ export const LIMITS = {
   maxUnacknowledgedBytes: 262144,
   acknowledgeBytes: 131072,
   acknowledgeSeconds: 10.0,
+  voiceStateBytes: 1024,
   errorBudget: 20,
   errorBudgetWindow: 10.0,
   pingInterval: 5.0,

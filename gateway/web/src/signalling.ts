@@ -28,8 +28,6 @@ const LOOK_EVERY_MS = 500;
 const UNANSWERED_MS = 2_500;
 /** The same for a ping that follows a doubt, at least. */
 const DOUBTFUL_MS = 200;
-/** Acknowledge after this many characters. The gateway keeps everything until then. */
-const ACKNOWLEDGE_AFTER = 131_072;
 /** Longest wait for an answer. A join may have to wait up to 5 s, while the gateway closes an older session. */
 const ANSWER_TIMEOUT_MS = 15_000;
 /** The same in a session, which may have to resume first. */
@@ -253,12 +251,13 @@ export class Signalling {
     if (!message) return this.drop("the gateway sent something that is no message");
     if ("id" in message) this.#answered(message);
     else this.#event(message);
-    this.#acknowledgeSoon(String(text).length);
+    this.#acknowledgeSoon(Math.min(String(text).length, keptSize(message)));
   }
 
+  /** The gateway keeps everything until it is acknowledged. */
   #acknowledgeSoon(characters: number): void {
     this.#unacknowledged += characters;
-    if (this.#session && !this.#ended && this.#unacknowledged >= ACKNOWLEDGE_AFTER && !this.#isPingUnanswered) this.#ping();
+    if (this.#session && !this.#ended && this.#unacknowledged >= LIMITS.acknowledgeBytes && !this.#isPingUnanswered) this.#ping();
   }
 
   #answered(message: Response): void {
@@ -358,4 +357,10 @@ function parse(text: unknown): GatewayMessage | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The most characters in which the gateway keeps a message. It keeps a change of the list without the list. */
+function keptSize(message: GatewayMessage): number {
+  if (!("type" in message) || message.type !== "voice_state") return Infinity;
+  return LIMITS.voiceStateBytes + JSON.stringify(message.data.participant).length;
 }

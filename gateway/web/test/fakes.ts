@@ -66,10 +66,17 @@ export class FakeSocket implements Socket {
     return this.sent.map((request) => request.type);
   }
 
-  /** The data of every request of one type, in order. */
+  /** The data of every request of one type, in order. A `consume_many` counts as a `consume` for each producer. */
   asked<T extends RequestType>(type: T): RequestMap[T]["data"][] {
-    return this.sent.filter((request) => request.type === type).map((request) => request.data);
+    const sent = type === "consume" ? this.sent.flatMap(eachConsume) : this.sent;
+    return sent.filter((request) => request.type === type).map((request) => request.data);
   }
+}
+
+function eachConsume(request: Request): Request[] {
+  if (request.type !== "consume_many") return [request];
+  const { producerIds, ...rest } = request.data as RequestMap["consume_many"]["data"];
+  return producerIds.map((producerId) => ({ ...request, type: "consume", data: { ...rest, producerId } }) as Request);
 }
 
 type Answers = { [T in RequestType]?: (data: RequestMap[T]["data"]) => RequestMap[T]["ok"] | FakeError | Silence };
@@ -87,6 +94,8 @@ export class FakeGateway {
   /** What everybody may do here. */
   grants: string[] = ["publish", "subscribe", "message"];
   participants: Participant[] = [];
+  /** The producers that `consume_many` refuses. */
+  readonly refused = new Set<string>();
   revision = 1;
   isAway = false;
   /** The layers of the videos that it sends. */
@@ -143,6 +152,7 @@ export class FakeGateway {
     if (type === "renew_token") return { grants: this.grants };
     if (type === "restart_ice") return { iceParameters: transport("").iceParameters };
     if (type === "consume") return this.#consumed((data as RequestMap["consume"]["data"]).producerId);
+    if (type === "consume_many") return this.#consumedMany((data as RequestMap["consume_many"]["data"]).producerIds);
     return {};
   }
 
@@ -154,6 +164,16 @@ export class FakeGateway {
       grants: this.grants,
       participants: [...this.participants, participant(userId, [], username)],
       routerRtpCapabilities: testFakeParameters.generateRouterRtpCapabilities(),
+    };
+  }
+
+  #consumedMany(producerIds: readonly string[]): RequestMap["consume_many"]["ok"] {
+    const present = this.participants.flatMap(({ producers }) => producers.map(({ producerId }) => producerId));
+    const isRefused = (producerId: string) => !present.includes(producerId) || this.refused.has(producerId);
+    const code = "not_found" as const;
+    return {
+      refused: producerIds.filter(isRefused).map((producerId) => ({ producerId, code, message: "no" })),
+      consumers: producerIds.filter((each) => !isRefused(each)).map((producerId) => this.#consumed(producerId)),
     };
   }
 

@@ -18,6 +18,34 @@ describe("receiving", () => {
     ]);
   });
 
+  it("asks for all streams of the list in one request, and for more in several", async () => {
+    const few = await join([participant("ada", ["microphone", "camera"]), participant("bea", ["camera"])]);
+    expect(few.gateway.socket.types().filter((type) => type.startsWith("consume"))).toEqual(["consume_many"]);
+    const many = await join(Array.from({ length: 100 }, (_, number) => participant(`user${number}`, ["microphone"])));
+    const sizes = many.gateway.socket.asked("consume_many").map(({ producerIds }) => producerIds.length);
+    expect(sizes).toEqual([32, 32, 32, 4]);
+    expect(many.now().media).toHaveLength(100);
+  });
+
+  it("receives the others if the gateway refuses one of several streams, and asks for that one again", async () => {
+    const gateway = new FakeGateway();
+    gateway.refused.add("ada-camera");
+    const { now } = await join([participant("ada", ["microphone", "camera", "screen"])], gateway);
+    expect(heardAndSeen(now())).toEqual(["ada microphone", "ada screen"]);
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(heardAndSeen(now()).sort()).toEqual(["ada camera", "ada microphone", "ada screen"]);
+  });
+
+  it("asks for all streams again if the one request for them fails", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.consume_many = () => new FakeError("internal");
+    const { now } = await join([participant("ada", ["microphone", "camera"])], gateway);
+    expect(heardAndSeen(now())).toEqual([]);
+    delete gateway.answers.consume_many;
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
+  });
+
   it("opens its transport when there is something to receive, and no sooner", async () => {
     const { gateway } = await join([participant("ada")]);
     expect(gateway.socket.types()).toEqual(["join"]);

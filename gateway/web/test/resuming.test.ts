@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { GatewayEvent, Request, SessionResumed } from "../src/protocol";
 import { AnswerLost, ConnectionEnded, Signalling, type Ended, type Socket } from "../src/signalling";
-import { FakeSocket, fakeTimers } from "./fakes";
+import { FakeSocket, fakeTimers, participant } from "./fakes";
 
 beforeEach(fakeTimers);
 afterEach(() => vi.useRealTimers());
@@ -287,6 +287,16 @@ describe("pings", () => {
     expect(socket(0).asked("ping")).toEqual([]);
     socket(0).say(event(4));
     expect(socket(0).asked("ping")).toEqual([{ lastEvent: 4, lastAnswer: 1 }]);
+  });
+
+  it("do not come earlier after many changes of a large list", () => {
+    const { socket } = inSession();
+    const list = Array.from({ length: 100 }, (_, number) => participant(`user${number}`, ["microphone", "camera"]));
+    const data = { type: "user_updated", participant: list[0], participants: list };
+    for (let seq = 1; seq <= 100; seq += 1) socket(0).say({ seq, type: "voice_state", data });
+    expect(socket(0).asked("ping")).toEqual([]);
+    for (let seq = 101; seq <= 128; seq += 1) socket(0).say({ seq, type: "voice_state", data });
+    expect(socket(0).asked("ping")).toHaveLength(1);
   });
 
   it("without an answer lead to another WebSocket, while the old one may still answer", async () => {
