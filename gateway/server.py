@@ -27,6 +27,7 @@ from gateway.ops.metrics import Metrics
 from gateway.ops.room import watch_room
 from gateway.place import Place, enter_place
 from gateway.presence.durable import Durable
+from gateway.presence.webhook_metrics import WebhookMetrics
 from gateway.reload import Reread, reload
 from gateway.session.lifecycle import serve_client
 from gateway.start import (
@@ -35,10 +36,12 @@ from gateway.start import (
     check,
     check_exposure,
     check_token_keys,
+    check_webhook_keys,
     enter_routers,
     keep_journal,
     open_tcp,
     open_tls,
+    send_webhooks,
 )
 from protocol import codec
 
@@ -168,6 +171,7 @@ async def open_server(
     """
     metrics = Metrics()
     check_token_keys(config)
+    check_webhook_keys(config)
     tls = open_tls(config)
     async with AsyncExitStack() as stack:
         # Bind first, so that an occupied port raises outside of any nursery. Accept connections last.
@@ -186,6 +190,8 @@ async def open_server(
         for router in routers:
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
         durable = await keep_journal(stack, gateway)
+        webhooks = await send_webhooks(stack, gateway, durable)
+        metrics.registry.register(WebhookMetrics(() if webhooks is None else webhooks.receivers.values()))
         doors = make_doors(gateway, serve_client, tls)
         url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
         metrics_url = url_of(for_metrics[0]) if for_metrics else ""
@@ -193,6 +199,8 @@ async def open_server(
         server = Server(gateway, doors, url, metrics_url, media, tls, durable)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
+            if webhooks is not None:
+                accepting.start_soon(webhooks.run)
             for door, found in ((doors.front, listeners), (doors.metrics, for_metrics)):
                 if found:
                     await accepting.start(doors.listen, connections, door, found)
@@ -206,6 +214,8 @@ async def open_server(
             await server.wait_ended()
             with trio.move_on_after(config.goodbye_timeout):
                 await doors.presence.finish()
+            if webhooks is not None:
+                await webhooks.finish(config.goodbye_timeout)
             accepting.cancel_scope.cancel()
             with trio.move_on_after(config.goodbye_timeout):
                 await doors.front.wait_answered()

@@ -1,10 +1,12 @@
 """Opens what a gateway needs at its start: keys, certificate, TCP ports and media ports."""
 
+from __future__ import annotations
+
 import errno
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
@@ -17,7 +19,11 @@ from gateway.http.sockets import open_listeners, show_address
 from gateway.http.tls import CertificateError, Tls, load_certificate
 from gateway.identity.keys import KeyFileError, load_keys
 from gateway.presence.durable import Durable, open_durable
+from gateway.presence.signatures import Signer, WebhookKeyError, load_signer
 from gateway.presence.store import StoreError
+
+if TYPE_CHECKING:
+    from gateway.presence.webhook_service import Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -54,10 +60,44 @@ async def keep_journal(stack: AsyncExitStack, gateway: Gateway) -> Durable | Non
         raise StartError(str(error)) from error
 
 
+def check_webhook_keys(config: Config) -> Signer:
+    """Read the secrets that sign webhooks. Raises :exc:`StartError`."""
+    try:
+        return load_signer(config.webhook_keys)
+    except WebhookKeyError as error:
+        raise StartError(str(error)) from error
+
+
+async def send_webhooks(stack: AsyncExitStack, gateway: Gateway, durable: Durable | None) -> Webhooks | None:
+    """Follow the changes for the receivers of webhooks, if there are any, until the stack ends.
+
+    Raises :exc:`StartError`.
+    """
+    config = gateway.config
+    if not config.webhook_urls:
+        return None
+    # Most gateways send none, and importing it takes time and memory.
+    from gateway.presence.webhook_service import open_webhooks
+
+    return await stack.enter_async_context(
+        open_webhooks(
+            config.webhook_urls,
+            check_webhook_keys(config),
+            timeout=config.webhook_timeout,
+            backlog=config.webhook_backlog,
+            journal=gateway.journal,
+            feed=gateway.backend_feed,
+            lists=gateway.channels,
+            durable=durable,
+        )
+    )
+
+
 def check(config: Config) -> None:
     """Find mistakes before anything opens, and before a gateway waits for its place. Raises :exc:`StartError`."""
     check_exposure(config)
     check_token_keys(config)
+    check_webhook_keys(config)
     open_tls(config)
 
 

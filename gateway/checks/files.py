@@ -11,6 +11,7 @@ from gateway.checks.findings import Finding, error, ok, warning
 from gateway.config import Config
 from gateway.http.tls import CertificateError, load_certificate
 from gateway.identity.keys import KeyFileError, load_keys
+from gateway.presence.signatures import WebhookKeyError, load_signer
 
 _SOON: Final = timedelta(days=7)
 _LITTLE: Final = 500 * 1024**2
@@ -19,7 +20,7 @@ _LITTLE: Final = 500 * 1024**2
 
 def check_files(config: Config) -> list[Finding]:
     """Every setting that names a file or a folder."""
-    return [*_token_keys(config), *_certificate(config), *_state_folder(config), *_page(config)]
+    return [*_token_keys(config), *_webhook_keys(config), *_certificate(config), *_state_folder(config), *_page(config)]
 
 
 def _token_keys(config: Config) -> Iterator[Finding]:
@@ -31,6 +32,18 @@ def _token_keys(config: Config) -> Iterator[Finding]:
         yield error("token_keys", str(unusable), "sfu-gateway reads them as its own user: look at owner and mode")
     else:
         yield ok("token_keys", f"{len(keys)} keys: {', '.join(sorted({key.algorithm for key in keys}))}")
+
+
+def _webhook_keys(config: Config) -> Iterator[Finding]:
+    if not config.webhook_keys:
+        return
+    try:
+        signer = load_signer(config.webhook_keys)
+    except WebhookKeyError as unusable:
+        hint = "write whsec_ and the base64 of 32 random bytes into it, readable for the user of sfu-gateway"
+        yield error("webhook_keys", str(unusable), hint)
+    else:
+        yield ok("webhook_keys", f"{len(signer.secrets)} secrets")
 
 
 def _certificate(config: Config) -> Iterator[Finding]:

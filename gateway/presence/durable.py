@@ -8,7 +8,7 @@ is where, so it never has a gap.
 import secrets
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,8 @@ class Durable:
     """The way of the journal's entries to the disk, and then to the readers of ``feed``.
 
     ``present`` returns a record for each member and each open channel, as :meth:`Store.begin_anew` takes them.
-    ``max_bytes`` bounds the entries that wait, and ``keep`` the entries in the file.
+    ``max_bytes`` bounds the entries that wait, and ``keep`` the entries in the file. ``progress`` is what a former
+    process has saved with :meth:`save_progress`.
     """
 
     store: Store
@@ -64,6 +65,7 @@ class Durable:
     max_bytes: int
     keep: int
     figures: JournalFigures = field(factory=JournalFigures)
+    progress: Mapping[str, int] = field(factory=dict)
     _waiting: deque[Entry] = field(factory=deque)
     _size: int = 0
     _has_gap: bool = False
@@ -113,6 +115,17 @@ class Durable:
         # The last one to close the file moves the log of changes into it, which takes the disk's time.
         with trio.move_on_after(CLOSE_SECONDS):
             await trio.to_thread.run_sync(self.store.close, limiter=self._limiter, abandon_on_cancel=True)
+
+    async def save_progress(self, progress: Mapping[str, int]) -> bool:
+        """Keep up to which entry each receiver of webhooks has everything. Return whether that is on the disk."""
+        if self._is_finished:
+            return False
+        try:
+            save = partial(self.store.save_progress, progress)
+            await trio.to_thread.run_sync(save, limiter=self._limiter, abandon_on_cancel=True)
+        except sqlite3.Error:  # the journal itself says so in the log
+            return False
+        return True
 
     async def _write_some(self) -> None:
         if self._has_gap:
@@ -178,7 +191,8 @@ async def open_durable(
     """
     store = await trio.to_thread.run_sync(partial(Store, folder, secrets.token_hex(8)))
     start = await trio.to_thread.run_sync(store.start, journal.max_bytes)
-    durable = Durable(store, journal, feed, present, journal.max_bytes, keep, figures or JournalFigures())
+    figures = figures or JournalFigures()
+    durable = Durable(store, journal, feed, present, journal.max_bytes, keep, figures, start.progress)
     journal.restore(start.name, start.number, start.epoch, map(_entry_of, start.recent))
     journal.followers.append(durable.take)
     for lost in start.lost:

@@ -5,7 +5,7 @@ entries, the file keeps who is in which channel, so that the next start can say 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,8 @@ CREATE TABLE channels (channel TEXT PRIMARY KEY, epoch INTEGER NOT NULL, revisio
     STRICT, WITHOUT ROWID;
 CREATE TABLE journal (name TEXT NOT NULL, number INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;
 """
+# Former versions of the gateway do not know this table, and leave it alone.
+_PROGRESS: Final = "CREATE TABLE IF NOT EXISTS progress (receiver TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT"
 
 
 class StoreError(Exception):
@@ -62,6 +64,7 @@ class Start:
     """What the file knows of former processes.
 
     ``name`` names the journal, whose ``number`` and ``epoch`` go on. ``recent`` are the newest entries, oldest first.
+    ``progress`` has the number of the entry up to which each receiver of webhooks has everything.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Start:
     epoch: int
     recent: tuple[Record, ...]
     lost: tuple[Lost, ...]
+    progress: dict[str, int]
 
 
 class Store:
@@ -106,6 +110,7 @@ class Store:
                 run(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         elif version != _SCHEMA_VERSION:
             raise StoreError(f"the journal {self._path} is of another version of the gateway ({version})")
+        run(_PROGRESS)
 
     def start(self, most_recent: int) -> Start:
         """Read what former processes have left, and at most so many bytes of the newest entries.
@@ -114,7 +119,8 @@ class Store:
         """
         try:
             name, number, epoch = self._database.execute("SELECT name, number, epoch FROM journal").fetchone()
-            return Start(name, number, epoch, tuple(self._recent(most_recent)), tuple(self._lost()))
+            progress = dict(self._database.execute("SELECT receiver, number FROM progress").fetchall())
+            return Start(name, number, epoch, tuple(self._recent(most_recent)), tuple(self._lost()), progress)
         except sqlite3.Error as error:
             raise StoreError(f"cannot read the journal {self._path}: {error}") from error
 
@@ -178,6 +184,12 @@ class Store:
             for one in present:
                 self._note(one)
                 run("UPDATE journal SET epoch = max(epoch, ?)", (one.epoch,))
+
+    def save_progress(self, progress: Mapping[str, int]) -> None:
+        """Keep how much these receivers have got, and forget all others. Raises ``sqlite3.Error``."""
+        with _Transaction(self._database):
+            self._database.execute("DELETE FROM progress")
+            self._database.executemany("INSERT INTO progress VALUES (?, ?)", progress.items())
 
     def close(self) -> None:
         """Close the file."""

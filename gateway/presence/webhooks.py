@@ -1,0 +1,300 @@
+"""Webhooks: each change of every list as a signed HTTP request to other programs, in order for each channel.
+
+Every receiver has a queue of its own, so none delays another. A receiver that does not answer gets the same request
+again until it does. If too much waits for it, the changes of the fullest channel give way to the list as it is when the
+receiver answers again. So a receiver that knows what it got last is never wrong about who is where.
+
+A request may come twice. Its ``webhook-id`` is the same then.
+"""
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from random import SystemRandom
+from typing import Final, Never, Protocol
+
+import structlog
+import trio
+from attrs import define, field, frozen
+
+from gateway.presence.feed import Feed, Subscription
+from gateway.presence.journal import Entry, Journal
+from protocol.codec import encode_value
+from protocol.watching import WatchedChannel
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 8
+"""Requests to one receiver at a time, each about another channel."""
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 60.0
+"""Seconds to wait after the first failure of a request, and at most. Each pause is up to twice as long as the last."""
+SAVE_INTERVAL: Final = 1.0
+"""Seconds between two notes on disk of how much the receivers have got."""
+NOTHING: Final = -1
+"""In place of the number of an entry: the receiver must be told everything anew."""
+
+
+_RANDOM: Final = SystemRandom()
+
+
+def _between_half_and_one() -> float:
+    return _RANDOM.uniform(0.5, 1)
+
+
+@frozen
+class Message:
+    """One request. Everything up to the journal's entry ``number`` is in it, or came before it in its channel."""
+
+    id: str
+    body: bytes
+    number: int
+
+
+Post = Callable[[Message], Awaitable[str | None]]
+"""Sends a request to the receiver, and returns what went wrong. None if the receiver took it."""
+
+
+class Lists(Protocol):
+    """The part of the channels that a receiver may have to be told as a whole."""
+
+    @property
+    def channels(self) -> Iterable[str]: ...
+    def state_of(self, channel_id: str) -> WatchedChannel: ...
+
+
+@define(eq=False)
+class Figures:
+    """What operators see of one receiver. ``failing_since`` is None while it answers."""
+
+    delivered: int = 0
+    failures: int = 0
+    dropped: int = 0
+    failing_since: float | None = None
+
+
+@define(eq=False)
+class _Lane:
+    """What waits for the receiver about one channel.
+
+    ``oldest`` is the number of the oldest entry that it has not got. ``lost`` counts how often entries gave way to the
+    whole list, since that was sent last.
+    """
+
+    channel_id: str
+    oldest: int
+    entries: deque[Entry] = field(factory=deque)
+    lost: int = 0
+    is_queued: bool = False
+
+
+@define(eq=False)
+class Receiver:
+    """The deliveries to one program. ``name`` names it in the log. ``backlog`` bounds the entries that wait.
+
+    ``got`` is the number of the entry up to which a former process has delivered everything, or :data:`NOTHING`.
+    ``random`` returns a factor for each pause.
+    """
+
+    name: str
+    post: Post
+    journal: Journal
+    lists: Lists
+    backlog: int
+    got: int = NOTHING
+    random: Callable[[], float] = _between_half_and_one
+    figures: Figures = field(factory=Figures)
+    waiting: int = 0
+    subscription: Subscription = field(init=False)
+    _lanes: dict[str, _Lane] = field(factory=dict)
+    # The lanes that no task serves, in the order of their turns.
+    _ready: deque[_Lane] = field(factory=deque)
+    _must_start_over: bool = False
+    _is_starting_over: bool = False
+    _newest: int = 0
+    _wake: trio.Event = field(factory=trio.Event)
+    _empty: trio.Event = field(factory=trio.Event)
+    _deliveries: trio.CancelScope = field(factory=trio.CancelScope)
+    # While the receiver fails, one request at a time tries it.
+    _trying: trio.Lock = field(factory=trio.Lock)
+    _pause: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.subscription = Subscription(self.receive, self.start_over)
+
+    # What comes.
+
+    def begin(self, feed: Feed) -> None:
+        """Follow the feed, from where a former process has stopped."""
+        missed = self.journal.entries_after(self.got, (), "")
+        self._newest = self.got
+        feed.follow(self.subscription, (), "", self.journal.committed)
+        if missed is None:
+            self.start_over()
+        for entry in missed or ():
+            self.receive(entry)
+
+    def receive(self, entry: Entry) -> None:
+        """Deliver an entry soon. Does not wait."""
+        self._newest = entry.number
+        lane = self._lane_of(entry.channel_id, entry.number)
+        lane.entries.append(entry)
+        self.waiting += 1
+        if self.waiting > self.backlog:
+            self._drop(max(self._lanes.values(), key=lambda one: len(one.entries)))
+        if len(self._lanes) > 2 * self.backlog:
+            self.start_over()
+
+    def start_over(self) -> None:
+        """Let the receiver forget everything, and tell it the present lists."""
+        self._count_dropped(self.waiting)
+        self._lanes.clear()
+        self._ready.clear()
+        self.waiting = 0
+        self._must_start_over = True
+        self._deliveries.cancel()
+        self._wake.set()
+
+    def _lane_of(self, channel_id: str, number: int) -> _Lane:
+        lane = self._lanes.get(channel_id)
+        if lane is None:
+            lane = self._lanes[channel_id] = _Lane(channel_id, number)
+            self._enqueue(lane)
+        return lane
+
+    def _enqueue(self, lane: _Lane) -> None:
+        self._ready.append(lane)
+        self._wake.set()
+
+    def _drop(self, lane: _Lane) -> None:
+        self._count_dropped(len(lane.entries))
+        self.waiting -= len(lane.entries)
+        lane.entries.clear()
+        lane.lost += 1
+
+    def _count_dropped(self, entries: int) -> None:
+        if entries and not self.figures.dropped:
+            log.warning("webhooks dropped; whole lists follow", receiver=self.name, entries=entries)
+        self.figures.dropped += entries
+
+    # What goes.
+
+    @property
+    def delivered(self) -> int:
+        """The number of the entry up to which the receiver has everything."""
+        if self._must_start_over or self._is_starting_over:
+            return NOTHING
+        return min((lane.oldest for lane in self._lanes.values()), default=self._newest + 1) - 1
+
+    async def run(self) -> Never:
+        """Deliver until cancelled."""
+        while True:
+            if self._must_start_over:
+                self._must_start_over, self._is_starting_over = False, True
+                await self._post_until_taken(self._reset())
+                self._is_starting_over = False
+                self._note_empty()
+            with trio.CancelScope() as self._deliveries:
+                if not self._must_start_over:
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(AT_ONCE):
+                            nursery.start_soon(self._deliver)
+
+    async def wait_empty(self) -> None:
+        """Wait until nothing waits for the receiver."""
+        while self._lanes or self.delivered == NOTHING:
+            await self._empty.wait()
+
+    async def _deliver(self) -> Never:
+        """Deliver one message of a channel, then one of the next channel, and so on."""
+        while True:
+            while not self._ready:
+                self._wake = trio.Event()
+                await self._wake.wait()
+            lane = self._ready.popleft()
+            if lane.lost:
+                await self._deliver_list(lane)
+            elif lane.entries:
+                await self._deliver_entry(lane)
+            if lane.entries or lane.lost:
+                self._enqueue(lane)
+            else:
+                del self._lanes[lane.channel_id]
+                self._note_empty()
+
+    def _note_empty(self) -> None:
+        if not self._lanes:
+            self._empty.set()
+            self._empty = trio.Event()
+
+    async def _deliver_entry(self, lane: _Lane) -> None:
+        entry = lane.entries[0]
+        await self._post_until_taken(self._change(entry))
+        lane.oldest = entry.number + 1
+        if lane.entries and lane.entries[0] is entry:  # it may have given way to the whole list meanwhile
+            lane.entries.popleft()
+            self.waiting -= 1
+
+    async def _deliver_list(self, lane: _Lane) -> None:
+        lost, message = lane.lost, self._list(lane.channel_id)
+        await self.journal.wait_committed(message.number)
+        await self._post_until_taken(message)
+        lane.oldest = message.number + 1
+        while lane.entries and lane.entries[0].number <= message.number:
+            lane.entries.popleft()
+            self.waiting -= 1
+        lane.lost -= lost
+
+    async def _post_until_taken(self, message: Message) -> None:
+        while True:
+            if not self._pause:
+                if await self._attempt(message, FIRST_PAUSE):
+                    return
+                continue
+            async with self._trying:
+                pause = self._pause
+                await trio.sleep(pause * self.random())
+                if await self._attempt(message, min(LONGEST_PAUSE, 2 * pause)):
+                    return
+
+    async def _attempt(self, message: Message, pause: float) -> bool:
+        """Post a message once. ``pause`` follows if it fails."""
+        figures, problem = self.figures, await self.post(message)
+        if problem is None:
+            figures.delivered += 1
+            if figures.failing_since is not None:
+                log.info("webhooks are delivered again", receiver=self.name, waiting=self.waiting)
+            figures.failing_since, self._pause = None, 0.0
+            return True
+        figures.failures += 1
+        if figures.failing_since is None:
+            figures.failing_since = trio.current_time()
+            log.warning("webhook not delivered; it waits", receiver=self.name, why=problem)
+        self._pause = max(pause, self._pause)
+        return False
+
+    # Messages.
+
+    def _change(self, entry: Entry) -> Message:
+        return self._message(f"presence.{entry.type}", str(entry.number), entry.data, entry.number, entry.at)
+
+    def _list(self, channel_id: str) -> Message:
+        number = self.journal.number
+        text = encode_value(self.lists.state_of(channel_id))
+        name = f"{number}-{sha256(channel_id.encode()).hexdigest()[:16]}"
+        return self._message("presence.snapshot", name, text, number, self.journal.clock())
+
+    def _reset(self) -> Message:
+        """The order to forget everything. The lists of all open channels follow it."""
+        number = self.journal.committed
+        self._newest = max(self._newest, number)
+        for channel_id in list(self.lists.channels):
+            self._lane_of(channel_id, number + 1).lost += 1
+        return self._message("presence.reset", f"{number}-reset", '{"prefix":""}', number, self.journal.clock())
+
+    def _message(self, kind: str, name: str, data: str, number: int, at: float) -> Message:
+        timestamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        body = f'{{"type":{json.dumps(kind)},"timestamp":{json.dumps(timestamp)},"data":{data}}}'
+        return Message(f"{self.journal.name}-{name}", body.encode(), number)
