@@ -1,26 +1,37 @@
-"""The HTTP routes of moderators. :mod:`gateway.channel.moderation` makes the decisions."""
+"""The HTTP routes under ``/api`` for the holder of the admin token: the decisions of moderators, and those of
+:mod:`gateway.http.channel_routes`. :mod:`gateway.channel.moderation` makes the decisions."""
 
 import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any, Final, cast, get_args
+from typing import Final, cast, get_args
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.channel.channels import Channels
 from gateway.channel.moderation import ADMIN
-from gateway.http.route import Answer, bearer_token, route
+from gateway.http import openapi
+from gateway.http.api_objects import PathIds
+from gateway.http.channel_routes import CHANNEL, PARTICIPANT, channel_answers
+from gateway.http.route import BodyAnswer, bearer_token, route, routes_of
 from gateway.identity.rights import is_secret
+from protocol.codec import from_json
+from protocol.constraints import InvalidValueError
 from protocol.errors import RequestError
 from protocol.limits import MAX_MEMBERS_LIMIT, MAX_MODERATION_SECONDS
 from protocol.vocabulary import Source
 
 _WHOLE_NUMBER: Final = re.compile("[0-9]{1,9}")
-_CHANNEL: Final = "/api/channels/{channel_id}"
-_PARTICIPANT: Final = _CHANNEL + "/participants/{user_id}"
+_PATH_NAMES: Final = {"channel_id": "channelId", "user_id": "userId"}
+_QUERIES: Final = {
+    ("PUT", f"{CHANNEL}/lock"): ("seconds",),
+    ("PUT", f"{CHANNEL}/limit"): ("members", "seconds"),
+    ("DELETE", PARTICIPANT): ("seconds",),
+}
+"""The names that the query of a request may have, by method and path."""
 _Decide = Callable[[Request], None]
 
 
@@ -32,22 +43,15 @@ def moderation_routes(admin_token: str | None, channels: Channels) -> list[Route
 
     if admin_token is None:
         return [route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
-    decisions = [
-        route(path, _require_token(admin_token, _one_of(found)), *found) for path, found in _decisions(channels).items()
-    ]
-    return [route("/api/channels", _require_token(admin_token, _listing(channels))), *decisions]
-
-
-def _listing(channels: Channels) -> Answer:
-    def list_channels(_: Request) -> Response:
-        listed: list[dict[str, Any]] = []
-        for name, channel in channels.channels.items():
-            state = channel.state
-            limit = {} if state.max_members is None else {"maxMembers": state.max_members}
-            listed.append({"channelId": name, "members": len(channel.members), "locked": state.locked, **limit})
-        return JSONResponse({"channels": listed}, headers={"cache-control": "no-store"})
-
-    return list_channels
+    answers = channel_answers(channels.channels)
+    answers[openapi.PATH] = {"GET": lambda request, body: Response(openapi.openapi(), media_type="application/json")}
+    for path, found in _decisions(channels).items():
+        answers.setdefault(path, {}).update({method: _decided(channels, decide) for method, decide in found.items()})
+    guarded = {
+        path: {method: _require_token(admin_token, answer) for method, answer in methods.items()}
+        for path, methods in answers.items()
+    }
+    return routes_of(guarded)
 
 
 def _decisions(channels: Channels) -> dict[str, dict[str, _Decide]]:
@@ -82,25 +86,40 @@ def _decisions(channels: Channels) -> dict[str, dict[str, _Decide]]:
         moderation.unmute(**_participant(request), source=_source_untrusted(request), by=ADMIN)
 
     return {
-        _CHANNEL: {"DELETE": end},
-        f"{_CHANNEL}/lock": {"PUT": lock, "DELETE": unlock},
-        f"{_CHANNEL}/limit": {"PUT": limit, "DELETE": end_limit},
-        _PARTICIPANT: {"DELETE": remove},
-        f"{_PARTICIPANT}/mutes/{{source}}": {"PUT": mute, "DELETE": unmute},
+        CHANNEL: {"DELETE": end},
+        f"{CHANNEL}/lock": {"PUT": lock, "DELETE": unlock},
+        f"{CHANNEL}/limit": {"PUT": limit, "DELETE": end_limit},
+        PARTICIPANT: {"DELETE": remove},
+        f"{PARTICIPANT}/mutes/{{source}}": {"PUT": mute, "DELETE": unmute},
     }
 
 
-def _one_of(decisions: dict[str, _Decide]) -> Answer:
-    """Make the decision of the request's method."""
+def _decided(channels: Channels, decide: _Decide) -> BodyAnswer:
+    """The answer to a decision. It says which list the decision has led to."""
 
-    def decide(request: Request) -> Response:
+    def answer(request: Request, _: bytes) -> Response:
         try:
-            decisions[request.method](request)
+            decide(request)
         except RequestError as refused:  # there is no such channel, participant or mute
             raise HTTPException(HTTPStatus.NOT_FOUND, refused.message) from refused
-        return Response(status_code=HTTPStatus.NO_CONTENT)
+        channel = channels.channels.get(request.path_params["channel_id"])
+        position = {} if channel is None else {"channel-epoch": channel.epoch, "channel-revision": channel.revision}
+        headers = {name: str(value) for name, value in position.items()}
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
 
-    return decide
+    return answer
+
+
+def _check_untrusted(request: Request) -> None:
+    """Refuse ids that nobody can have, and a query that nobody reads. Raises :exc:`HTTPException`."""
+    given = {_PATH_NAMES[name]: value for name, value in request.path_params.items() if name in _PATH_NAMES}
+    try:
+        from_json(given, PathIds)
+    except InvalidValueError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{error.path[0]}: {error.message}") from None
+    known = _QUERIES.get((request.method, request.scope["route"].path), ())
+    if unknown := [name for name in request.query_params if name not in known]:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{unknown[0][:64]!r} means nothing in this query")
 
 
 def _participant(request: Request) -> dict[str, str]:
@@ -128,12 +147,13 @@ def _number_untrusted(request: Request, name: str, most: int) -> int | None:
     raise HTTPException(HTTPStatus.BAD_REQUEST, f"{name} must be a whole number from 1 to {most}")
 
 
-def _require_token(admin_token: str, answer: Answer) -> Answer:
-    def guarded(request: Request) -> Response:
+def _require_token(admin_token: str, answer: BodyAnswer) -> BodyAnswer:
+    def guarded(request: Request, body: bytes) -> Response:
         if not is_secret(admin_token, bearer_token(request.headers.get("authorization", ""))):
             raise HTTPException(
                 HTTPStatus.UNAUTHORIZED, "this needs the admin token", headers={"www-authenticate": "Bearer"}
             )
-        return answer(request)
+        _check_untrusted(request)
+        return answer(request, body)
 
     return guarded

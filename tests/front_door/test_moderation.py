@@ -37,12 +37,12 @@ async def test_channels_are_listed_with_their_members_and_rules(autojump_clock: 
             assert (await ask(door, "PUT", f"{KITCHEN}/{path}")).status == 204
         answer = await ask(door, "GET", "/api/channels")
         assert answer.status == 200
-        assert answer.json == {
-            "channels": [
-                {"channelId": "kitchen", "members": 2, "locked": True, "maxMembers": 9},
-                {"channelId": "a:b.c", "members": 1, "locked": False},
-            ]
-        }
+        kitchen, other = answer.json["channels"]
+        epoch = rig.gateway.channels.channels["kitchen"].epoch
+        counted = {"channelId": "kitchen", "members": 2, "locked": True, "maxMembers": 9}
+        assert kitchen == {**counted, "epoch": epoch, "revision": 2}
+        assert (other["channelId"], other["members"], other["locked"]) == ("a:b.c", 1, False)
+        assert "maxMembers" not in other
         assert answer.headers["cache-control"] == "no-store"
 
 
@@ -208,3 +208,112 @@ async def test_other_methods_are_not_allowed() -> None:
     door = Door(app=make_app(Config(admin_token="open-sesame"), Metrics(), no_channels(), lambda: True))
     for path in ("/api/channels", KITCHEN, f"{KITCHEN}/lock"):
         assert (await door.ask(request(path, "POST", ADMIN))).status == 405
+
+
+# Reading channels, and changing what is in them.
+
+
+async def test_a_channel_is_read_with_its_list(autojump_clock: MockClock) -> None:
+    async with house() as (_rig, door, alice, _bob):
+        await microphone(alice, await send_transport(alice))
+        assert (await ask(door, "PUT", f"{KITCHEN}/participants/bob/mutes/camera")).status == 204
+        found = (await ask(door, "GET", KITCHEN)).json
+        assert (found["channelId"], found["members"], found["revision"], found["locked"]) == ("kitchen", 2, 4, False)
+        first, second = found["participants"]
+        assert (first["userId"], second["userId"]) == ("alice", "bob")
+        assert first["producers"][0]["source"] == "microphone"
+        assert second["mutedSources"] == ["camera"]
+        one = (await ask(door, "GET", f"{KITCHEN}/participants/alice")).json
+        assert one == {"channelId": "kitchen", "epoch": found["epoch"], "revision": 4, "participant": first}
+
+
+async def test_a_decision_says_which_list_it_has_led_to(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, _alice, bob):
+        answer = await ask(door, "PUT", f"{KITCHEN}/participants/bob/mutes/camera")
+        told = await bob.voice_state("user_updated")
+        assert answer.headers["channel-revision"] == str(told["revision"])
+        assert answer.headers["channel-epoch"] == str(told["epoch"])
+        await ask(door, "DELETE", KITCHEN)
+        await wait_all_tasks_blocked()
+        assert "kitchen" not in rig.gateway.channels.channels
+
+
+async def with_body(door: Door, method: str, path: str, body: str) -> Answer:
+    headers = {**ADMIN, "Content-Length": str(len(body.encode()))}
+    return await door.ask(request(path, method, headers, body.encode()))
+
+
+async def test_a_name_and_metadata_are_changed(autojump_clock: MockClock) -> None:
+    async with house() as (_rig, door, alice, bob):
+        answer = await with_body(door, "PATCH", f"{KITCHEN}/participants/alice", '{"metadata":{"role":"host"}}')
+        assert (answer.status, answer.json["revision"]) == (200, 3)
+        for client in (alice, bob):
+            change = await client.voice_state("user_updated")
+            assert change["participant"] == answer.json["participant"]
+            assert change["participant"]["metadata"] == {"role": "host"}
+
+
+async def test_a_message_goes_to_all_or_to_some(autojump_clock: MockClock) -> None:
+    async with house() as (_rig, door, alice, bob):
+        answer = await with_body(door, "POST", f"{KITCHEN}/messages", '{"from":"system","data":"closing soon"}')
+        assert answer.json == {"delivered": 2}
+        for client in (alice, bob):
+            assert await client.event("message") == {"from": "system", "data": "closing soon"}
+        answer = await with_body(
+            door, "POST", f"{KITCHEN}/messages", '{"from":"system","data":1,"to":["bob","eve","bob"]}'
+        )
+        assert answer.json == {"delivered": 1}
+        assert (await bob.event("message"))["data"] == 1
+
+
+WRONG = [
+    ("PATCH", "/participants/alice", '{"username":""}', "username: "),
+    ("PATCH", "/participants/alice", '{"metadata":[]}', "metadata: "),
+    ("PATCH", "/participants/alice", "[]", "the body must be a JSON object"),
+    ("PATCH", "/participants/alice", "{", "the body: "),
+    ("POST", "/messages", '{"data":1}', "from: "),
+    ("POST", "/messages", '{"from":"system"}', "data: "),
+    ("POST", "/messages", '{"from":"system","data":1,"to":["no such id"]}', "to[0]: "),
+    ("PATCH", "/participants/alice?x=1", "{}", "'x' means nothing in this query"),
+    ("PATCH", "/participants/no%20id", "{}", "userId: "),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "why"), WRONG)
+async def test_a_wrong_body_or_path_changes_nothing(
+    autojump_clock: MockClock, method: str, path: str, body: str, why: str
+) -> None:
+    async with house() as (rig, door, _alice, bob):
+        await bob.take_all()
+        answer = await with_body(door, method, KITCHEN + path, body)
+        assert (answer.status, answer.text.startswith(why)) == (400, True), answer.text
+        assert rig.gateway.channels.channels["kitchen"].revision == 2
+        assert await bob.take_all() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/channels/nowhere"),
+        ("GET", f"{KITCHEN}/participants/eve"),
+        ("PATCH", f"{KITCHEN}/participants/eve"),
+        ("POST", "/api/channels/nowhere/messages"),
+    ],
+)
+async def test_what_is_not_there_answers_404(autojump_clock: MockClock, method: str, path: str) -> None:
+    async with house() as (_rig, door, _alice, _bob):
+        body = '{"from":"a","data":1}' if method == "POST" else "{}"
+        assert (await with_body(door, method, path, body)).status == 404
+
+
+async def test_the_channels_need_the_admin_token_too(autojump_clock: MockClock) -> None:
+    async with house() as (_rig, door, _alice, _bob):
+        for path in ("/api/channels", KITCHEN, f"{KITCHEN}/participants/alice", "/api/openapi.json"):
+            answer = await door.ask(request(path, "GET", {"Authorization": "Bearer wrong"}))
+            assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_other_methods_answer_405_with_those_that_there_are(autojump_clock: MockClock) -> None:
+    async with house() as (_rig, door, _alice, _bob):
+        answer = await ask(door, "OPTIONS", f"{KITCHEN}/participants/alice")
+        assert (answer.status, answer.headers["allow"]) == (405, "DELETE, GET, HEAD, PATCH")

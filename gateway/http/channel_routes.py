@@ -1,0 +1,101 @@
+"""The HTTP routes that read and change what is in channels. There is only one list of a channel, so none is stale."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member
+from gateway.connection.outbox import Frame
+from gateway.http.api_objects import (
+    ChannelList,
+    MessageDelivered,
+    NewMessage,
+    ParticipantChange,
+    details_of,
+    participant_of,
+    summary_of,
+)
+from gateway.http.route import BodyAnswer
+from protocol import limits
+from protocol.codec import encode_value, from_json, wire_path
+from protocol.constraints import InvalidValueError
+from protocol.events import MessageReceived
+from protocol.json_text import UnreadableError, parse_untrusted
+
+T = TypeVar("T")
+CHANNELS = "/api/channels"
+CHANNEL = CHANNELS + "/{channel_id}"
+PARTICIPANT = CHANNEL + "/participants/{user_id}"
+MESSAGES = CHANNEL + "/messages"
+
+
+def channel_answers(channels: Mapping[str, Channel]) -> dict[str, dict[str, BodyAnswer]]:
+    """The answers by path and method."""
+
+    def listing(_: Request, __: bytes) -> Response:
+        return _json(ChannelList(tuple(summary_of(channel) for channel in channels.values())))
+
+    def details(request: Request, _: bytes) -> Response:
+        return _json(details_of(_channel(channels, request)))
+
+    def participant(request: Request, _: bytes) -> Response:
+        channel = _channel(channels, request)
+        return _json(participant_of(channel, _member(channel, request)))
+
+    def change(request: Request, body: bytes) -> Response:
+        channel = _channel(channels, request)
+        member, wanted = _member(channel, request), _read_untrusted(body, ParticipantChange)
+        given = {"username": wanted.username, "metadata": wanted.metadata}
+        channel.update(member, **{name: value for name, value in given.items() if value is not None})
+        return _json(participant_of(channel, member))
+
+    def message(request: Request, body: bytes) -> Response:
+        channel, new = _channel(channels, request), _read_untrusted(body, NewMessage)
+        names = channel.members if new.to is None else dict.fromkeys(new.to)
+        receivers = [channel.members[name] for name in names if name in channel.members]
+        frame = Frame.of(MessageReceived(new.from_, new.data))
+        return _json(MessageDelivered(sum(receiver.send(frame) for receiver in receivers)))
+
+    return {
+        CHANNELS: {"GET": listing},
+        CHANNEL: {"GET": details},
+        PARTICIPANT: {"GET": participant, "PATCH": change},
+        MESSAGES: {"POST": message},
+    }
+
+
+def _json(value: Any) -> Response:
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    return Response(encode_value(value).encode(), headers=headers)
+
+
+def _channel(channels: Mapping[str, Channel], request: Request) -> Channel:
+    channel = channels.get(request.path_params["channel_id"])
+    if channel is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such channel")
+    return channel
+
+
+def _member(channel: Channel, request: Request) -> Member:
+    member = channel.members.get(request.path_params["user_id"])
+    if member is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no such participant")
+    return member
+
+
+def _read_untrusted(body: bytes, cls: type[T]) -> T:
+    try:
+        value = parse_untrusted(body, max_bytes=limits.MAX_REQUEST_BYTES, max_depth=limits.MAX_REQUEST_DEPTH)
+        if type(value) is not dict:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
+        return from_json(value, cls)
+    except UnreadableError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body: {error}") from None
+    except InvalidValueError as error:
+        where = wire_path("", *error.path).removeprefix(".")
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{where}: {error.message}" if where else error.message) from None

@@ -1,0 +1,151 @@
+"""The description of the HTTP API (OpenAPI 3.1.0), made from the classes that check and write its bodies."""
+
+import json
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Final
+
+from gateway.http.api_objects import (
+    ChannelDetails,
+    ChannelList,
+    MessageDelivered,
+    NewMessage,
+    ParticipantChange,
+    ParticipantDetails,
+)
+from gateway.http.channel_routes import CHANNEL, CHANNELS, MESSAGES, PARTICIPANT
+from protocol.json_schema import class_reference, value_schema
+from protocol.limits import MAX_MEMBERS_LIMIT, MAX_MODERATION_SECONDS
+from protocol.vocabulary import ChannelId, Source, UserId
+
+PATH: Final = "/api/openapi.json"
+_Json = dict[str, Any]
+_TEXT: Final = {"text/plain": {"schema": {"type": "string"}}}
+_POSITION: Final = {
+    name: {"description": meaning, "schema": {"type": "integer", "minimum": 0}}
+    for name, meaning in (
+        ("channel-epoch", "The epoch of the channel's list after the decision, if the channel is open."),
+        ("channel-revision", "Its revision."),
+    )
+}
+_SECONDS: Final = {
+    "name": "seconds",
+    "in": "query",
+    "description": "For how many seconds the decision stays.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_MODERATION_SECONDS},
+}
+_MEMBERS: Final = {
+    "name": "members",
+    "in": "query",
+    "required": True,
+    "description": "The number of members that the channel may have.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_MEMBERS_LIMIT},
+}
+
+
+@cache
+def openapi() -> bytes:
+    """The whole description, as JSON."""
+    definitions: dict[str, _Json] = {}
+
+    def content(cls: type) -> _Json:
+        return {"application/json": {"schema": class_reference(cls, definitions)}}
+
+    def path_parameter(name: str, hint: Any) -> _Json:
+        return {"name": name, "in": "path", "required": True, "schema": value_schema(hint, definitions)}
+
+    of_channel = [path_parameter("channel_id", ChannelId)]
+    of_participant = [*of_channel, path_parameter("user_id", UserId)]
+    of_mute = [*of_participant, path_parameter("source", Source)]
+
+    def operation(
+        name: str,
+        summary: str,
+        *parameters: _Json,
+        body: type | None = None,
+        answer: type | None = None,
+        may_miss: bool = True,
+    ) -> _Json:
+        answers: _Json = {
+            "400": _refusal("A value is not what it must be."),
+            "401": _refusal("The admin token is missing or wrong."),
+        }
+        if answer is None:
+            answers["204"] = {"description": "Done.", "headers": _POSITION}
+        else:
+            answers["200"] = {"description": "As of now.", "content": content(answer)}
+        if may_miss:
+            answers["404"] = _refusal("There is no such channel, participant or decision.")
+        if body is not None:
+            answers["413"] = _refusal("The body is larger than the setting max_request_body_bytes.")
+        found: _Json = {"operationId": name, "summary": summary, "responses": dict(sorted(answers.items()))}
+        if parameters:
+            found["parameters"] = list(parameters)
+        if body is not None:
+            found["requestBody"] = {"required": True, "content": content(body)}
+        return found
+
+    paths: _Json = {
+        CHANNELS: {"get": operation("listChannels", "All open channels", answer=ChannelList, may_miss=False)},
+        CHANNEL: {
+            "parameters": of_channel,
+            "get": operation("getChannel", "A channel with its participants", answer=ChannelDetails),
+            "delete": operation("endChannel", "End the session of every member"),
+        },
+        f"{CHANNEL}/lock": {
+            "parameters": of_channel,
+            "put": operation("lockChannel", "Let no newcomer in", _SECONDS),
+            "delete": operation("unlockChannel", "Let newcomers in again"),
+        },
+        f"{CHANNEL}/limit": {
+            "parameters": of_channel,
+            "put": operation("limitMembers", "Let so many members in", _MEMBERS, _SECONDS),
+            "delete": operation("endLimit", "Limit the members no longer"),
+        },
+        MESSAGES: {
+            "parameters": of_channel,
+            "post": operation("sendMessage", "Send a message to members", body=NewMessage, answer=MessageDelivered),
+        },
+        PARTICIPANT: {
+            "parameters": of_participant,
+            "get": operation("getParticipant", "One participant", answer=ParticipantDetails),
+            "patch": operation(
+                "changeParticipant", "Change a name or metadata", body=ParticipantChange, answer=ParticipantDetails
+            ),
+            "delete": operation("removeParticipant", "End the session of a member", _SECONDS),
+        },
+        f"{PARTICIPANT}/mutes/{{source}}": {
+            "parameters": of_mute,
+            "put": operation("mute", "Pause a source of a member"),
+            "delete": operation("unmute", "Let a member resume a source"),
+        },
+    }
+    for methods in paths.values():
+        if "get" in methods:
+            methods["head"] = _without_bodies(methods["get"])
+    described = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "trio-sfu",
+            "version": version("trio-sfu"),
+            "description": "Reads and changes what is in the channels of one gateway. See docs/operating.md.",
+        },
+        "security": [{"adminToken": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"adminToken": {"type": "http", "scheme": "bearer"}},
+            "schemas": definitions,
+        },
+    }
+    # The schemas of the protocol refer to one another by another place.
+    return json.dumps(described).replace("#/$defs/", "#/components/schemas/").encode()
+
+
+def _refusal(meaning: str) -> _Json:
+    return {"description": meaning, "content": _TEXT}
+
+
+def _without_bodies(get: _Json) -> _Json:
+    """The operation HEAD beside this GET."""
+    answers = {status: {"description": answer["description"]} for status, answer in get["responses"].items()}
+    return {**get, "operationId": f"{get['operationId']}Head", "responses": answers}
