@@ -175,14 +175,7 @@ async def open_server(
     tls = open_tls(config)
     async with AsyncExitStack() as stack:
         # Bind first, so that an occupied port raises outside of any nursery. Accept connections last.
-        if listeners is None:
-            check_exposure(config)
-            listeners = await open_tcp(config.host, config.port)
-        _close_at_exit(stack, listeners)
-        for_metrics: Sequence[trio.SocketListener] = ()
-        if config.metrics_port is not None:
-            for_metrics = await open_tcp(config.metrics_host, config.metrics_port)
-        _close_at_exit(stack, for_metrics)
+        listeners, for_metrics = await _open_ports(stack, config, listeners)
         routers = await enter_routers(stack, config, open_router)
         gateway = make_gateway(config, routers, metrics)
         metrics.watch(gateway.channels, *routers)
@@ -220,6 +213,21 @@ async def open_server(
             with trio.move_on_after(config.goodbye_timeout):
                 await doors.front.wait_answered()
             connections.cancel_scope.cancel()
+
+
+async def _open_ports(
+    stack: AsyncExitStack, config: Config, listeners: Sequence[trio.SocketListener] | None
+) -> tuple[Sequence[trio.SocketListener], Sequence[trio.SocketListener]]:
+    """Open the TCP port for clients, unless ``listeners`` are given, and the one for metrics, if there is one."""
+    if listeners is None:
+        check_exposure(config)
+        listeners = await open_tcp(config.host, config.port)
+    _close_at_exit(stack, listeners)
+    for_metrics: Sequence[trio.SocketListener] = ()
+    if config.metrics_port is not None:
+        for_metrics = await open_tcp(config.metrics_host, config.metrics_port)
+    _close_at_exit(stack, for_metrics)
+    return listeners, for_metrics
 
 
 def _close_at_exit(stack: AsyncExitStack, listeners: Sequence[trio.SocketListener]) -> None:

@@ -1,9 +1,11 @@
 """The description of the HTTP API (OpenAPI 3.1.0), made from the classes that check and write its bodies."""
 
 import json
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, Final
+
+from attrs import AttrsInstance
 
 from gateway.http.api_objects import (
     ChannelDetails,
@@ -47,82 +49,6 @@ _MEMBERS: Final = {
 def openapi() -> bytes:
     """The whole description, as JSON."""
     definitions: dict[str, _Json] = {}
-
-    def content(cls: type) -> _Json:
-        return {"application/json": {"schema": class_reference(cls, definitions)}}
-
-    def path_parameter(name: str, hint: Any) -> _Json:
-        return {"name": name, "in": "path", "required": True, "schema": value_schema(hint, definitions)}
-
-    of_channel = [path_parameter("channel_id", ChannelId)]
-    of_participant = [*of_channel, path_parameter("user_id", UserId)]
-    of_mute = [*of_participant, path_parameter("source", Source)]
-
-    def operation(
-        name: str,
-        summary: str,
-        *parameters: _Json,
-        body: type | None = None,
-        answer: type | None = None,
-        may_miss: bool = True,
-    ) -> _Json:
-        answers: _Json = {
-            "400": _refusal("A value is not what it must be."),
-            "401": _refusal("The admin token is missing or wrong."),
-        }
-        if answer is None:
-            answers["204"] = {"description": "Done.", "headers": _POSITION}
-        else:
-            answers["200"] = {"description": "As of now.", "content": content(answer)}
-        if may_miss:
-            answers["404"] = _refusal("There is no such channel, participant or decision.")
-        if body is not None:
-            answers["413"] = _refusal("The body is larger than the setting max_request_body_bytes.")
-        found: _Json = {"operationId": name, "summary": summary, "responses": dict(sorted(answers.items()))}
-        if parameters:
-            found["parameters"] = list(parameters)
-        if body is not None:
-            found["requestBody"] = {"required": True, "content": content(body)}
-        return found
-
-    paths: _Json = {
-        CHANNELS: {"get": operation("listChannels", "All open channels", answer=ChannelList, may_miss=False)},
-        CHANNEL: {
-            "parameters": of_channel,
-            "get": operation("getChannel", "A channel with its participants", answer=ChannelDetails),
-            "delete": operation("endChannel", "End the session of every member"),
-        },
-        f"{CHANNEL}/lock": {
-            "parameters": of_channel,
-            "put": operation("lockChannel", "Let no newcomer in", _SECONDS),
-            "delete": operation("unlockChannel", "Let newcomers in again"),
-        },
-        f"{CHANNEL}/limit": {
-            "parameters": of_channel,
-            "put": operation("limitMembers", "Let so many members in", _MEMBERS, _SECONDS),
-            "delete": operation("endLimit", "Limit the members no longer"),
-        },
-        MESSAGES: {
-            "parameters": of_channel,
-            "post": operation("sendMessage", "Send a message to members", body=NewMessage, answer=MessageDelivered),
-        },
-        PARTICIPANT: {
-            "parameters": of_participant,
-            "get": operation("getParticipant", "One participant", answer=ParticipantDetails),
-            "patch": operation(
-                "changeParticipant", "Change a name or metadata", body=ParticipantChange, answer=ParticipantDetails
-            ),
-            "delete": operation("removeParticipant", "End the session of a member", _SECONDS),
-        },
-        f"{PARTICIPANT}/mutes/{{source}}": {
-            "parameters": of_mute,
-            "put": operation("mute", "Pause a source of a member"),
-            "delete": operation("unmute", "Let a member resume a source"),
-        },
-    }
-    for methods in paths.values():
-        if "get" in methods:
-            methods["head"] = _without_bodies(methods["get"])
     described = {
         "openapi": "3.1.0",
         "info": {
@@ -131,7 +57,7 @@ def openapi() -> bytes:
             "description": "Reads and changes what is in the channels of one gateway. See docs/operating.md.",
         },
         "security": [{"adminToken": []}],
-        "paths": paths,
+        "paths": _paths(definitions),
         "components": {
             "securitySchemes": {"adminToken": {"type": "http", "scheme": "bearer"}},
             "schemas": definitions,
@@ -139,6 +65,89 @@ def openapi() -> bytes:
     }
     # The schemas of the protocol refer to one another by another place.
     return json.dumps(described).replace("#/$defs/", "#/components/schemas/").encode()
+
+
+def _paths(definitions: dict[str, _Json]) -> _Json:
+    """All operations by path. ``definitions`` gets the schemas that they use."""
+    describe = partial(_operation, definitions)
+    of_channel = [_path_parameter("channel_id", ChannelId, definitions)]
+    of_participant = [*of_channel, _path_parameter("user_id", UserId, definitions)]
+    paths: _Json = {
+        CHANNELS: {"get": describe("listChannels", "All open channels", answer=ChannelList, may_miss=False)},
+        CHANNEL: {
+            "parameters": of_channel,
+            "get": describe("getChannel", "A channel with its participants", answer=ChannelDetails),
+            "delete": describe("endChannel", "End the session of every member"),
+        },
+        f"{CHANNEL}/lock": {
+            "parameters": of_channel,
+            "put": describe("lockChannel", "Let no newcomer in", _SECONDS),
+            "delete": describe("unlockChannel", "Let newcomers in again"),
+        },
+        f"{CHANNEL}/limit": {
+            "parameters": of_channel,
+            "put": describe("limitMembers", "Let so many members in", _MEMBERS, _SECONDS),
+            "delete": describe("endLimit", "Limit the members no longer"),
+        },
+        MESSAGES: {
+            "parameters": of_channel,
+            "post": describe("sendMessage", "Send a message to members", body=NewMessage, answer=MessageDelivered),
+        },
+        PARTICIPANT: {
+            "parameters": of_participant,
+            "get": describe("getParticipant", "One participant", answer=ParticipantDetails),
+            "patch": describe(
+                "changeParticipant", "Change a name or metadata", body=ParticipantChange, answer=ParticipantDetails
+            ),
+            "delete": describe("removeParticipant", "End the session of a member", _SECONDS),
+        },
+        f"{PARTICIPANT}/mutes/{{source}}": {
+            "parameters": [*of_participant, _path_parameter("source", Source, definitions)],
+            "put": describe("mute", "Pause a source of a member"),
+            "delete": describe("unmute", "Let a member resume a source"),
+        },
+    }
+    for methods in paths.values():
+        if "get" in methods:
+            methods["head"] = _without_bodies(methods["get"])
+    return paths
+
+
+def _operation(
+    definitions: dict[str, _Json],
+    name: str,
+    summary: str,
+    *parameters: _Json,
+    body: type[AttrsInstance] | None = None,
+    answer: type[AttrsInstance] | None = None,
+    may_miss: bool = True,
+) -> _Json:
+    answers: _Json = {
+        "400": _refusal("A value is not what it must be."),
+        "401": _refusal("The admin token is missing or wrong."),
+    }
+    if answer is None:
+        answers["204"] = {"description": "Done.", "headers": _POSITION}
+    else:
+        answers["200"] = {"description": "As of now.", "content": _content(answer, definitions)}
+    if may_miss:
+        answers["404"] = _refusal("There is no such channel, participant or decision.")
+    if body is not None:
+        answers["413"] = _refusal("The body is larger than the setting max_request_body_bytes.")
+    found: _Json = {"operationId": name, "summary": summary, "responses": dict(sorted(answers.items()))}
+    if parameters:
+        found["parameters"] = list(parameters)
+    if body is not None:
+        found["requestBody"] = {"required": True, "content": _content(body, definitions)}
+    return found
+
+
+def _content(cls: type[AttrsInstance], definitions: dict[str, _Json]) -> _Json:
+    return {"application/json": {"schema": class_reference(cls, definitions)}}
+
+
+def _path_parameter(name: str, hint: Any, definitions: dict[str, _Json]) -> _Json:
+    return {"name": name, "in": "path", "required": True, "schema": value_schema(hint, definitions)}
 
 
 def _refusal(meaning: str) -> _Json:
