@@ -7,6 +7,9 @@ import trio
 from attrs import define, field
 from starlette.types import ASGIApp
 
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member
+from gateway.channel.moderation import ADMIN
 from gateway.config import Config
 from gateway.gateway import Gateway
 from gateway.http.front_door import FrontDoor
@@ -15,6 +18,7 @@ from gateway.http.presence import PresenceStreams
 from gateway.http.routes import make_app, make_metrics_app
 from gateway.http.sockets import remote_name
 from gateway.http.tls import Tls
+from gateway.session.moving import move_participant
 
 
 class ServeClient(Protocol):
@@ -74,8 +78,12 @@ def make_doors(gateway: Gateway, serve_client: ServeClient, tls: Tls | None) -> 
     def is_ready() -> bool:
         return front.is_ready and not gateway.stalled_planes and gateway.room.is_anywhere
 
+    def move(source: Channel, user_id: str, channel_id: str) -> Member:
+        move_participant(gateway, source, user_id, channel_id, by=ADMIN)
+        return gateway.channels.channels[channel_id].members[user_id]
+
     def make(config: Config) -> ASGIApp:
-        return make_app(config, metrics, gateway.channels, is_ready)
+        return make_app(config, metrics, gateway.channels, is_ready, move)
 
     presence = PresenceStreams(gateway)
     front = FrontDoor(

@@ -27,6 +27,7 @@ from protocol.events import (
     VoiceStateType,
 )
 from protocol.moderation import (
+    ChannelChanged,
     EndChannel,
     LimitMembers,
     LockChannel,
@@ -84,6 +85,7 @@ __all__ = [
     "REQUESTS",
     "REQUEST_TYPES",
     "ActiveSpeakers",
+    "ChannelChanged",
     "ChannelState",
     "Close",
     "CloseCode",

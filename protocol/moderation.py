@@ -2,9 +2,23 @@
 
 from attrs import field, frozen
 
-from protocol.declarations import OkData, RequestData, request
+from protocol.declarations import Event, OkData, RequestData, event, request
+from protocol.media import RtpCapabilities
 from protocol.responses import Done
-from protocol.vocabulary import KeptSeconds, MemberLimit, Source, Text, Token, UserId
+from protocol.vocabulary import (
+    ChannelId,
+    Count,
+    IceServer,
+    KeptSeconds,
+    MemberLimit,
+    ObjectId,
+    Participant,
+    SessionSecret,
+    Source,
+    Text,
+    Token,
+    UserId,
+)
 
 
 @request("remove_participant")
@@ -61,6 +75,25 @@ class LimitMembers(RequestData[Done]):
 @frozen
 class EndChannel(RequestData[Done]):
     """End the session of every member, also one's own."""
+
+
+@event("channel_changed")
+@frozen
+class ChannelChanged(Event):
+    """A moderator has moved the client to another channel. The fields are those of the answer to ``move``."""
+
+    session_id: ObjectId
+    user_id: UserId
+    channel_id: ChannelId
+    participants: tuple[Participant, ...]
+    revision: Count
+    router_rtp_capabilities: RtpCapabilities
+    ice_servers: tuple[IceServer, ...]
+    ping_interval_ms: Count
+    session_secret: SessionSecret = field(repr=False)
+    epoch: Count
+    grants: tuple[Text, ...]
+    media_kept: bool
 
 
 @frozen

@@ -80,7 +80,7 @@ class Moved(Joined):
 @request("move")
 @frozen
 class Move(RequestData[Moved]):
-    """Go to another channel in one step. ``user_id`` may only be the client's own, in this version."""
+    """Go to another channel in one step. A moderator may move somebody else: ``user_id``."""
 
     channel_id: ChannelId
     user_id: UserId | None = None

@@ -118,6 +118,10 @@ class Moderation:
         ended = self._open_channel(channel_id, "there is no such channel").end_members()
         self._record("end", channel_id, by, members=ended)
 
+    def record_move(self, channel_id: str, user_id: str, to: str, *, by: str) -> None:
+        """Note that a moderator has moved a member."""
+        self._record("move", channel_id, by, member=user_id, to=to)
+
     def _open_channel(self, channel_id: str, otherwise: str) -> Channel:
         channel = self.channels.get(channel_id)
         if channel is None:

@@ -70,6 +70,13 @@ class ParticipantChange:
 
 
 @frozen
+class NewPlace:
+    """The channel to which a participant moves."""
+
+    channel_id: ChannelId
+
+
+@frozen
 class NewMessage:
     """A message for all members of a channel, or for those in ``to``. ``from`` is any user id, also of nobody there."""
 

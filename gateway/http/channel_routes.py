@@ -1,6 +1,6 @@
 """The HTTP routes that read and change what is in channels. There is only one list of a channel, so none is stale."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from gateway.http.api_objects import (
     ChannelList,
     MessageDelivered,
     NewMessage,
+    NewPlace,
     ParticipantChange,
     details_of,
     participant_of,
@@ -24,6 +25,7 @@ from gateway.http.route import BodyAnswer
 from protocol import limits
 from protocol.codec import encode_value, from_json, wire_path
 from protocol.constraints import InvalidValueError
+from protocol.errors import ErrorCode, RequestError
 from protocol.events import MessageReceived
 from protocol.json_text import UnreadableError, parse_untrusted
 
@@ -31,10 +33,18 @@ T = TypeVar("T")
 CHANNELS = "/api/channels"
 CHANNEL = CHANNELS + "/{channel_id}"
 PARTICIPANT = CHANNEL + "/participants/{user_id}"
+MOVE = PARTICIPANT + "/move"
 MESSAGES = CHANNEL + "/messages"
+Mover = Callable[[Channel, str, str], Member]
+"""Moves the member with this user id to the channel with this id, and returns it. Raises :exc:`RequestError`."""
 
 
-def channel_answers(channels: Mapping[str, Channel]) -> dict[str, dict[str, BodyAnswer]]:
+def no_mover(_: Channel, __: str, ___: str) -> Member:
+    """Moves nobody."""
+    raise RequestError(ErrorCode.CONFLICT, "nobody can be moved here")
+
+
+def channel_answers(channels: Mapping[str, Channel], move: Mover) -> dict[str, dict[str, BodyAnswer]]:
     """The answers by path and method."""
 
     def listing(_: Request, __: bytes) -> Response:
@@ -61,10 +71,20 @@ def channel_answers(channels: Mapping[str, Channel]) -> dict[str, dict[str, Body
         frame = Frame.of(MessageReceived(new.from_, new.data))
         return _json(MessageDelivered(sum(receiver.send(frame) for receiver in receivers)))
 
+    def move_to(request: Request, body: bytes) -> Response:
+        channel, wanted = _channel(channels, request), _read_untrusted(body, NewPlace)
+        try:
+            member = move(channel, request.path_params["user_id"], wanted.channel_id)
+        except RequestError as refused:
+            status = HTTPStatus.NOT_FOUND if refused.code is ErrorCode.NOT_FOUND else HTTPStatus.CONFLICT
+            raise HTTPException(status, refused.message) from refused
+        return _json(participant_of(channels[wanted.channel_id], member))
+
     return {
         CHANNELS: {"GET": listing},
         CHANNEL: {"GET": details},
         PARTICIPANT: {"GET": participant, "PATCH": change},
+        MOVE: {"POST": move_to},
         MESSAGES: {"POST": message},
     }
 

@@ -15,7 +15,7 @@ from gateway.channel.channels import Channels
 from gateway.channel.moderation import ADMIN
 from gateway.http import openapi
 from gateway.http.api_objects import PathIds
-from gateway.http.channel_routes import CHANNEL, PARTICIPANT, channel_answers
+from gateway.http.channel_routes import CHANNEL, PARTICIPANT, Mover, channel_answers
 from gateway.http.route import BodyAnswer, bearer_token, route, routes_of
 from gateway.identity.rights import is_secret
 from protocol.codec import from_json
@@ -35,7 +35,7 @@ _QUERIES: Final = {
 _Decide = Callable[[Request], None]
 
 
-def moderation_routes(admin_token: str | None, channels: Channels) -> list[Route]:
+def moderation_routes(admin_token: str | None, channels: Channels, move: Mover) -> list[Route]:
     """Return the routes. Without a token to check, they all answer 404."""
 
     def nothing(_: Request) -> Response:
@@ -43,7 +43,7 @@ def moderation_routes(admin_token: str | None, channels: Channels) -> list[Route
 
     if admin_token is None:
         return [route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
-    answers = channel_answers(channels.channels)
+    answers = channel_answers(channels.channels, move)
     answers[openapi.PATH] = {"GET": lambda request, body: Response(openapi.openapi(), media_type="application/json")}
     for path, found in _decisions(channels).items():
         answers.setdefault(path, {}).update({method: _decided(channels, decide) for method, decide in found.items()})

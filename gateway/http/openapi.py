@@ -12,10 +12,11 @@ from gateway.http.api_objects import (
     ChannelList,
     MessageDelivered,
     NewMessage,
+    NewPlace,
     ParticipantChange,
     ParticipantDetails,
 )
-from gateway.http.channel_routes import CHANNEL, CHANNELS, MESSAGES, PARTICIPANT
+from gateway.http.channel_routes import CHANNEL, CHANNELS, MESSAGES, MOVE, PARTICIPANT
 from protocol.json_schema import class_reference, value_schema
 from protocol.limits import MAX_MEMBERS_LIMIT, MAX_MODERATION_SECONDS
 from protocol.vocabulary import ChannelId, Source, UserId
@@ -101,6 +102,16 @@ def _paths(definitions: dict[str, _Json]) -> _Json:
             ),
             "delete": describe("removeParticipant", "End the session of a member", _SECONDS),
         },
+        MOVE: {
+            "parameters": of_participant,
+            "post": describe(
+                "moveParticipant",
+                "Move a member to another channel",
+                body=NewPlace,
+                answer=ParticipantDetails,
+                may_conflict=True,
+            ),
+        },
         f"{PARTICIPANT}/mutes/{{source}}": {
             "parameters": [*of_participant, _path_parameter("source", Source, definitions)],
             "put": describe("mute", "Pause a source of a member"),
@@ -121,6 +132,7 @@ def _operation(
     body: type[AttrsInstance] | None = None,
     answer: type[AttrsInstance] | None = None,
     may_miss: bool = True,
+    may_conflict: bool = False,
 ) -> _Json:
     answers: _Json = {
         "400": _refusal("A value is not what it must be."),
@@ -132,6 +144,8 @@ def _operation(
         answers["200"] = {"description": "As of now.", "content": _content(answer, definitions)}
     if may_miss:
         answers["404"] = _refusal("There is no such channel, participant or decision.")
+    if may_conflict:
+        answers["409"] = _refusal("The other channel does not take this member.")
     if body is not None:
         answers["413"] = _refusal("The body is larger than the setting max_request_body_bytes.")
     found: _Json = {"operationId": name, "summary": summary, "responses": dict(sorted(answers.items()))}

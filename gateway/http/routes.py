@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.channel.channels import Channels
 from gateway.config import Config
+from gateway.http.channel_routes import Mover, no_mover
 from gateway.http.moderation import moderation_routes
 from gateway.http.route import route
 from gateway.http.web_files import WebFiles
@@ -41,8 +42,11 @@ _SECURITY_HEADERS: Final = {
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 
-def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Callable[[], bool]) -> ASGIApp:
-    """Make the ASGI application of one gateway. ``is_ready`` tells whether it accepts new sessions.
+def make_app(
+    config: Config, metrics: Metrics, channels: Channels, is_ready: Callable[[], bool], move: Mover = no_mover
+) -> ASGIApp:
+    """Make the ASGI application of one gateway. ``is_ready`` tells whether it accepts new sessions. ``move`` moves
+    somebody to another channel.
 
     If the metrics have a port of their own, ``/metrics`` answers 404 here.
     """
@@ -55,7 +59,7 @@ def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Cal
         *_health(is_ready),
         *([_metrics(metrics)] if config.metrics_port is None else []),
         route("/page.json", page_settings),
-        *moderation_routes(config.admin_token, channels),
+        *moderation_routes(config.admin_token, channels, move),
         Mount("/", WebFiles(config.web_root or Path(__file__).parent.parent / "web" / "dist")),
     ]
     return _make_app(routes, config.hsts_seconds)

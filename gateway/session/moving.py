@@ -1,16 +1,20 @@
 """``move``: a session goes to another channel in one step, so that nobody sees its client in both, or in none."""
 
+from collections.abc import Callable
 from typing import Any
 
 import trio
 from attrs import evolve
 
+import sfu
 from gateway.channel.channel import Channel, Seat
 from gateway.channel.member import Member, format_instant
 from gateway.gateway import Gateway
+from gateway.identity.rights import MODERATE
 from gateway.session.admission import NoRoom
 from gateway.session.session import Session
 from protocol.errors import ErrorCode, RequestError
+from protocol.moderation import ChannelChanged
 from protocol.requests import Move, Moved
 from sfu.moving import change_router, close_consumers
 
@@ -19,26 +23,66 @@ BROADCASTS = 2
 
 
 def move_session(session: Session, data: Move) -> Moved:
-    """Move the session's own client. Without a checkpoint: nobody else acts between the first check and the answer.
+    """Move the session's own client, or on behalf of a moderator another member of its channel. Without a checkpoint:
+    nobody else acts between the first check and the answer.
 
     Raises :exc:`RequestError` before anything has changed.
     """
-    gateway, seat, member = session.gateway, session.seat, session.member
-    if data.user_id not in (None, member.user_id):
-        raise RequestError(ErrorCode.FORBIDDEN, "a client can only move itself", "data.userId")
-    if data.channel_id == seat.channel.id:
-        raise RequestError(ErrorCode.CONFLICT, "you are in this channel already", "data.channelId")
-    member.rights.require_entry(data.channel_id, gateway.utc_now().timestamp())
+    gateway, mover = session.gateway, session.member
+    now = gateway.utc_now().timestamp()
+    mover.rights.require_entry(data.channel_id, now)
+    if data.user_id in (None, mover.user_id):
+        session.spend_broadcast(BROADCASTS)
+        return _move(gateway, session.seat, session.peer, data.channel_id)
+    session.require(MODERATE)
     session.spend_broadcast(BROADCASTS)
-    with gateway.channels.place_for(seat, data.channel_id) as target:
+    return move_participant(gateway, session.channel, data.user_id, data.channel_id, by=mover.user_id)
+
+
+def move_participant(gateway: Gateway, source: Channel, user_id: str, channel_id: str, *, by: str) -> Moved:
+    """Move a member on behalf of the moderator ``by``, and tell the member. Raises :exc:`RequestError` as
+    :func:`move_session` does, and with ``not_found`` without such a member."""
+    member = source.members.get(user_id)
+    seat = None if member is None else gateway.seats.get(member.session_id)
+    if member is None or seat is None or member.peer is None or member.is_ending:
+        raise RequestError(ErrorCode.NOT_FOUND, "no such participant")
+    member.rights.require_entry(channel_id, gateway.utc_now().timestamp())
+    try:
+        moved = _move(gateway, seat, member.peer, channel_id, is_told=True)
+    except RequestError:
+        raise
+    except Exception as error:
+        # An exception of the member's media ends the member, not the moderator.
+        member.connection.fail(error)
+        raise RequestError(ErrorCode.MEDIA_FAILED, "the participant could not be moved") from error
+    gateway.channels.moderation.record_move(source.id, user_id, channel_id, by=by)
+    return moved
+
+
+def _move(gateway: Gateway, seat: Seat, peer: sfu.Peer, channel_id: str, *, is_told: bool = False) -> Moved:
+    """Move the member of a seat. If it ``is_told``, it gets an event with what the answer to its own ``move`` has."""
+    member = seat.member
+    if channel_id == seat.channel.id:
+        raise RequestError(ErrorCode.CONFLICT, "this participant is in that channel already", "data.channelId")
+    with gateway.channels.place_for(seat, channel_id) as target:
         media_kept = target.plane == seat.channel.plane
         if not media_kept:
             # For the other plane, this client is a newcomer.
             if not gateway.has_room_on(target.plane):
                 raise NoRoom
             member.came_at = trio.current_time()
-        _close_media(session, target, media_kept=media_kept)
-        _change_lists(gateway, seat, target)
+        if media_kept:
+            close_consumers(peer)
+        else:
+            change_router(peer, gateway.router_of(target))
+
+        def welcome(channel: Channel) -> None:
+            gateway.feed.note_joined(member.connection, channel.id, gateway.journal.number)
+            if is_told:
+                moved = ChannelChanged(**arrival(gateway, channel, member), media_kept=media_kept)
+                member.connection.send_event(moved)
+
+        _change_lists(gateway, seat, target, welcome)
         return Moved(**arrival(gateway, target, member), media_kept=media_kept)
 
 
@@ -59,16 +103,9 @@ def arrival(gateway: Gateway, channel: Channel, member: Member) -> dict[str, Any
     }
 
 
-def _close_media(session: Session, target: Channel, *, media_kept: bool) -> None:
-    """Let no packet pass between this session and the channel that it leaves (promise 1)."""
-    if media_kept:
-        close_consumers(session.peer)
-    else:
-        change_router(session.peer, session.gateway.router_of(target))
-
-
-def _change_lists(gateway: Gateway, seat: Seat, target: Channel) -> None:
-    """Take the member off one list and put it on the other one.
+def _change_lists(gateway: Gateway, seat: Seat, target: Channel, welcome: Callable[[Channel], None]) -> None:
+    """Take the member off one list and put it on the other one. No packet passes any more between it and the channel
+    that it leaves (promise 1).
 
     A member of one channel that watches the other one also learns both changes right after each other, the leave first.
     """
@@ -83,5 +120,5 @@ def _change_lists(gateway: Gateway, seat: Seat, target: Channel) -> None:
     connection.log = connection.log.bind(channel=target.id)
     member.participant = evolve(member.participant, joined_at=format_instant(gateway.utc_now()))
     target.pause_muted(member)
-    target.admit(member, lambda _: feed.note_joined(connection, target.id, gateway.journal.number))
+    target.admit(member, welcome)
     feed.tell_now(behind)

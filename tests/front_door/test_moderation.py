@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member
 from gateway.config import Config
 from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
+from gateway.session.moving import move_participant
 from tests.front_door.memory_front_door import Answer, Door, request
 from tests.front_door.stand_ins import no_channels
 from tests.session.memory_gateway import RawClient, Rig, microphone, open_rig, send_transport
@@ -317,3 +321,24 @@ async def test_other_methods_answer_405_with_those_that_there_are(autojump_clock
     async with house() as (_rig, door, _alice, _bob):
         answer = await ask(door, "OPTIONS", f"{KITCHEN}/participants/alice")
         assert (answer.status, answer.headers["allow"]) == (405, "DELETE, GET, HEAD, PATCH")
+
+
+async def test_a_participant_is_moved(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, alice, bob):
+        move = partial(move_participant, rig.gateway, by="the admin token")
+
+        def mover(source: Channel, user_id: str, channel_id: str) -> Member:
+            move(source, user_id, channel_id)
+            return rig.gateway.channels.channels[channel_id].members[user_id]
+
+        door = Door(app=make_app(rig.gateway.config, Metrics(), rig.gateway.channels, lambda: True, mover))
+        to_hall = '{"channelId":"hall"}'
+        answer = await with_body(door, "POST", f"{KITCHEN}/participants/alice/move", to_hall)
+        assert (answer.status, answer.json["channelId"], answer.json["revision"]) == (200, "hall", 1)
+        assert (await alice.event("channel_changed"))["channelId"] == "hall"
+        assert (await bob.voice_state("user_left"))["to"] == "hall"
+        again = await with_body(door, "POST", f"{KITCHEN}/participants/alice/move", to_hall)
+        assert again.status == 404
+        assert (await with_body(door, "POST", f"{KITCHEN}/participants/bob/move", "{}")).status == 400
+        await rig.joined("bob", channel="hall")
+        assert (await with_body(door, "POST", f"{KITCHEN}/participants/bob/move", to_hall)).status == 409

@@ -1,7 +1,7 @@
 """The requests of moderators: removing, muting, locking, limiting and ending."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.channel.member import Member
 from gateway.channel.moderation import ADMIN
+from gateway.session import moving
 from protocol.vocabulary import Participant
 from tests.identity.made_up_keys import SECRET, sign, write_key
 from tests.session.example_media import CAPABILITIES
@@ -526,3 +527,67 @@ async def test_a_member_hears_nothing_of_a_muted_camera(autojump_clock: MockCloc
         receiving = (await mia.ok("create_transport", direction="receive", rtpCapabilities=CAPABILITIES))["transportId"]
         consumed = await mia.ok("consume", transportId=receiving, producerId=face, paused=False)
         assert consumed["producerPaused"]
+
+
+# Moving others.
+
+
+async def test_a_moderator_moves_a_member_who_learns_everything_in_one_event(
+    autojump_clock: MockClock, key: str
+) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, eve = await join(rig, "mia", moderates=True), await join(rig, "ben"), await join(rig, "eve")
+        (cleo,) = [await join(rig, "cleo", channel="studio")]
+        voice = await microphone(ben, await send_transport(ben))
+        heard = (await eve.ok("consume", transportId=await receive_transport(eve), producerId=voice))["consumerId"]
+        for client in (mia, ben, eve):
+            await client.take_all()
+        answer = await mia.ok("move", channelId="studio", userId="ben")
+        assert (answer["channelId"], answer["userId"], answer["mediaKept"]) == ("studio", "ben", True)
+        told = await ben.event("channel_changed")
+        assert told == answer
+        assert [each["userId"] for each in told["participants"]] == ["cleo", "ben"]
+        assert told["participants"][1]["producers"][0]["producerId"] == voice
+        assert (await eve.event("consumer_closed"))["consumerId"] == heard
+        left = await eve.voice_state("user_left")
+        assert (left["userId"], left["reason"], left["to"]) == ("ben", "moved", "studio")
+        assert (await cleo.voice_state("user_joined"))["userId"] == "ben"
+        # The session goes on, in the new channel.
+        await ben.ok("message", data="hello")
+        assert (await cleo.event("message"))["from"] == "ben"
+        assert [line["to"] for line in rig.log if line.get("action") == "move"] == ["studio"]
+
+
+async def test_only_a_moderator_moves_others_and_only_where_both_may_be(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben = await join(rig, "mia", moderates=True), await join(rig, "ben")
+        assert await ben.error("move", channelId="studio", userId="mia") == "forbidden"
+        assert await mia.error("move", channelId="studio", userId="eve") == "not_found"
+        assert await mia.error("move", channelId="lobby", userId="ben") == "conflict"
+        guest = await rig.connect()
+        bound = sign({"sub": "guest", "exp": FOREVER, "channel": "lobby", "can": USUAL})
+        await guest.ok("join", channelId="lobby", username="guest", token=bound)
+        assert await mia.error("move", channelId="studio", userId="guest") == "forbidden"
+        other = await join(rig, "ben", channel="studio")
+        assert await mia.error("move", channelId="studio", userId="ben") == "conflict"
+        await other.ok("ping")
+        assert set(rig.gateway.channels.channels["lobby"].members) == {"mia", "ben", "guest"}
+
+
+async def test_a_fault_while_a_member_is_moved_ends_the_member_alone(
+    autojump_clock: MockClock, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_: Any) -> NoReturn:
+        raise RuntimeError("a bug")
+
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben = await join(rig, "mia", moderates=True), await join(rig, "ben")
+        await mia.take_all()
+        monkeypatch.setattr(moving, "close_consumers", break_down)
+        assert await mia.error("move", channelId="studio", userId="ben") == "media_failed"
+        assert await ben.wait_closed() == 4500
+        left = await mia.voice_state("user_left")
+        assert (left["userId"], left["reason"]) == ("ben", "failed")
+        await wait_all_tasks_blocked()
+        assert list(rig.gateway.channels.channels) == ["lobby"]
+        await mia.ok("ping")

@@ -120,7 +120,7 @@ export type Join = {
   sessionSecret?: string;
 };
 
-/** Go to another channel in one step. `userId` may only be the client's own, in this version. */
+/** Go to another channel in one step. A moderator may move somebody else: `userId`. */
 export type Move = {
   channelId: string;
   userId?: string;
@@ -565,6 +565,22 @@ export type Closing = {
   url?: string;
 };
 
+/** A moderator has moved the client to another channel. The fields are those of the answer to `move`. */
+export type ChannelChanged = {
+  sessionId: string;
+  userId: string;
+  channelId: string;
+  participants: Participant[];
+  revision: number;
+  routerRtpCapabilities: RtpCapabilities;
+  iceServers: RTCIceServer[];
+  pingIntervalMs: number;
+  sessionSecret: string;
+  epoch: number;
+  grants: string[];
+  mediaKept: boolean;
+};
+
 export type RequestMap = {
   join: { data: Join; ok: Joined };
   move: { data: Move; ok: Moved };
@@ -609,6 +625,7 @@ export type EventMap = {
   channel_state: ChannelState;
   message: MessageReceived;
   closing: Closing;
+  channel_changed: ChannelChanged;
 };
 
 export type RequestType = keyof RequestMap;

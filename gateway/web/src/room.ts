@@ -267,6 +267,8 @@ export class Room {
         joined: (participant: Participant) => this.#announce("joined", participant),
         left: (participant: Participant) => this.#announce("left", participant),
         notSent: (source: Source) => this.#local.fail(deviceOf(source), "unsent"),
+        // The page makes its media anew, as for a move of its own.
+        moved: (channelId: string) => signalling === this.#signalling && this.move(channelId),
         unusable: () => signalling.giveUp({ code: 4400, reason: UNSUPPORTED }),
       };
       const session = await Session.join(signalling, device, data, handlers, this.views);

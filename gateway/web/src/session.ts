@@ -47,6 +47,8 @@ export interface SessionHandlers {
   notSent(source: Source, error: unknown): void;
   /** The browser cannot use this gateway's capabilities. */
   unusable(error: unknown): void;
+  /** A moderator has moved this person to another channel. */
+  moved(channelId: string): void;
 }
 
 export class Session {
@@ -164,6 +166,8 @@ export class Session {
       case "transport_state":
         for (const each of this.#transports) each.stateChanged(event.data.transportId, event.data.state);
         return;
+      case "channel_changed":
+        return this.#handlers.moved(event.data.channelId);
       case "active_speakers":
         this.#speakers = event.data.userIds;
         return this.#changed();

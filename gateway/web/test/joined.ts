@@ -25,6 +25,7 @@ export async function join(others: Participant[], gateway = new FakeGateway(), c
     joined: ({ userId }) => log.push(`${userId} joined`),
     left: ({ userId }) => log.push(`${userId} left`),
     notSent: (source) => refused.push(source),
+    moved: (channelId) => log.push(`moved to ${channelId}`),
     unusable: (error) => log.push(`unusable: ${String(error)}`),
   };
   const views = new Views();

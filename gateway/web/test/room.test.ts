@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
+import type { EventMap } from "../src/protocol";
 import { Room, UNSUPPORTED, type JoinOptions } from "../src/room";
 import { FakeBrowser, FakeStream } from "./browser";
 import { createDevice, FakeError, FakeGateway, fakeTimers, participant, settle, Silence } from "./fakes";
@@ -417,6 +418,15 @@ describe("leaving", () => {
     expect(gateway.socket.asked("join")).toMatchObject([{ channelId: "kitchen", username: "Ada", userId: "me" }]);
     expect(room.getState()).toMatchObject({ phase: "joined", channelId: "kitchen" });
     expect(room.getState().local.microphone.status).not.toBe("on");
+  });
+
+  it("follows a moderator who moves the person to another channel", async () => {
+    const { room, gateway } = await joined();
+    const old = gateway.socket;
+    old.tell("channel_changed", { channelId: "kitchen" } as EventMap["channel_changed"]);
+    await settle();
+    expect(gateway.socket.asked("join")).toMatchObject([{ channelId: "kitchen", username: "Ada", userId: "me" }]);
+    expect(room.getState()).toMatchObject({ phase: "joined", channelId: "kitchen" });
   });
 
   it("keeps the old channel's events out of the next channel", async () => {
