@@ -116,6 +116,17 @@ class Durable:
         with trio.move_on_after(CLOSE_SECONDS):
             await trio.to_thread.run_sync(self.store.close, limiter=self._limiter, abandon_on_cancel=True)
 
+    async def changes_after(self, number: int, most: int) -> list[Entry] | None:
+        """The changes on disk after the entry with this number. None if some are forgotten, or if there are more than
+        ``most``."""
+        try:
+            read = partial(self.store.changes_after, number, most)
+            found = await trio.to_thread.run_sync(read, limiter=self._limiter, abandon_on_cancel=True)
+        except sqlite3.Error as error:
+            log.warning("the journal cannot be read", why=str(error))
+            return None
+        return None if found is None else [_entry_of(record) for record in found]
+
     async def save_progress(self, progress: Mapping[str, int]) -> bool:
         """Keep up to which entry each receiver of webhooks has everything. Return whether that is on the disk."""
         if self._is_finished:

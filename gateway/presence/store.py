@@ -75,6 +75,10 @@ class Start:
     progress: dict[str, int]
 
 
+def _record(number: int, channel: str, kind: str, epoch: int, revision: int, at: float, text: str | None) -> Record:
+    return Record(number, channel, kind, epoch, revision, at, text=text)
+
+
 class Store:
     """One open file. Only one thread at a time may use it."""
 
@@ -128,11 +132,12 @@ class Store:
         found = []
         query = "SELECT number, channel, type, epoch, revision, at, text FROM entries ORDER BY number DESC"
         with closing(self._database.execute(query)) as rows:
-            for number, channel, kind, epoch, revision, at, text in rows:
-                most -= len(text or "")
+            for row in rows:
+                record = _record(*row)
+                most -= len(record.text or "")
                 if most < 0:
                     break
-                found.append(Record(number, channel, kind, epoch, revision, at, text=text))
+                found.append(record)
         return found[::-1]
 
     def _lost(self) -> Iterator[Lost]:
@@ -184,6 +189,21 @@ class Store:
             for one in present:
                 self._note(one)
                 run("UPDATE journal SET epoch = max(epoch, ?)", (one.epoch,))
+
+    def changes_after(self, number: int, most: int) -> list[Record] | None:
+        """The changes of lists after the entry with this number. None if some are forgotten, or if there are more than
+        ``most``. Raises ``sqlite3.Error``."""
+        run = self._database.execute
+        (newest,) = run("SELECT number FROM journal").fetchone()
+        (oldest,) = run("SELECT coalesce(min(number), ?) FROM entries", (newest + 1,)).fetchone()
+        if not oldest - 1 <= number <= newest:
+            return None
+        query = """
+            SELECT number, channel, type, epoch, revision, at, text FROM entries
+            WHERE number > ? AND text IS NOT NULL ORDER BY number LIMIT ?
+        """
+        found = [_record(*row) for row in run(query, (number, most + 1))]
+        return found if len(found) <= most else None
 
     def save_progress(self, progress: Mapping[str, int]) -> None:
         """Keep how much these receivers have got, and forget all others. Raises ``sqlite3.Error``."""

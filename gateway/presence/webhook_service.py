@@ -119,11 +119,13 @@ async def open_webhooks(
                 verify=verify, timeout=timeout, trust_env=False, limits=httpx.Limits(max_connections=AT_ONCE)
             )
             await stack.enter_async_context(client)
-            got = NOTHING if durable is None else durable.progress.get(_key(url), NOTHING)
             post = HttpPost(client, url, signer, journal, timeout)
-            receiver = Receiver(f"{number} ({urlsplit(url).hostname})", post, journal, lists, backlog, got)
-            receivers[url] = receiver
-            receiver.begin(feed)
+            receiver = receivers[url] = Receiver(f"{number} ({urlsplit(url).hostname})", post, journal, lists, backlog)
+            missed = None
+            if durable is not None:
+                # Nobody is in a channel yet, so nothing comes meanwhile.
+                missed = await durable.changes_after(durable.progress.get(_key(url), NOTHING), backlog)
+            receiver.begin(feed, missed)
             stack.callback(feed.close, receiver.subscription)
         yield Webhooks(receivers, durable)
 

@@ -9,7 +9,7 @@ A request may come twice. Its ``webhook-id`` is the same then.
 
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from random import SystemRandom
@@ -31,7 +31,7 @@ AT_ONCE: Final = 8
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 """Seconds to wait after the first failure of a request, and at most. Each pause is up to twice as long as the last."""
-SAVE_INTERVAL: Final = 1.0
+SAVE_INTERVAL: Final = 0.25
 """Seconds between two notes on disk of how much the receivers have got."""
 NOTHING: Final = -1
 """In place of the number of an entry: the receiver must be told everything anew."""
@@ -94,7 +94,6 @@ class _Lane:
 class Receiver:
     """The deliveries to one program. ``name`` names it in the log. ``backlog`` bounds the entries that wait.
 
-    ``got`` is the number of the entry up to which a former process has delivered everything, or :data:`NOTHING`.
     ``random`` returns a factor for each pause.
     """
 
@@ -103,7 +102,6 @@ class Receiver:
     journal: Journal
     lists: Lists
     backlog: int
-    got: int = NOTHING
     random: Callable[[], float] = _between_half_and_one
     figures: Figures = field(factory=Figures)
     waiting: int = 0
@@ -126,15 +124,15 @@ class Receiver:
 
     # What comes.
 
-    def begin(self, feed: Feed) -> None:
-        """Follow the feed, from where a former process has stopped."""
-        missed = self.journal.entries_after(self.got, (), "")
-        self._newest = self.got
+    def begin(self, feed: Feed, missed: Sequence[Entry] | None) -> None:
+        """Follow the feed. ``missed`` has all committed changes that no former process has delivered. None if nobody
+        knows them all. Then the receiver must be told everything anew."""
         feed.follow(self.subscription, (), "", self.journal.committed)
         if missed is None:
             self.start_over()
         for entry in missed or ():
             self.receive(entry)
+        self._newest = self.journal.committed
 
     def receive(self, entry: Entry) -> None:
         """Deliver an entry soon. Does not wait."""

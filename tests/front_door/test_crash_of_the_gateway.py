@@ -24,6 +24,7 @@ from tests.eventually import eventually
 from tests.front_door.test_presence_stream import Mirror, Stream, StreamEnded
 from tests.gateway_process import ENVIRONMENT, GatewayProcess, wait_listening
 from tests.presence.test_store import check_pairs
+from tests.webhooks.backend import Backend, open_backend, write_secret
 
 CHANNELS = ("lobby", "studio", "attic")
 MEMBERS = 15
@@ -32,7 +33,7 @@ GONE = (clients.ConnectError, clients.ConnectionClosed, clients.EventsLost, clie
 
 
 @contextmanager
-def gateway_in(folder: Path, name: str, port: int = 0) -> Iterator[GatewayProcess]:
+def gateway_in(folder: Path, name: str, port: int = 0, *more: str) -> Iterator[GatewayProcess]:
     """A gateway that keeps its journal in this folder. The block ends it if it still runs."""
     log_file = folder / name
     command = [sys.executable, "-m", "gateway", "serve", "--log-format", "json", "--drain-timeout", "0"]
@@ -40,7 +41,7 @@ def gateway_in(folder: Path, name: str, port: int = 0) -> Iterator[GatewayProces
     state = ["--state-dir", str(folder / "state")]
     with (
         log_file.open("wb") as log,
-        subprocess.Popen([*command, *options, *state], stderr=log, env=ENVIRONMENT) as process,
+        subprocess.Popen([*command, *options, *state, *more], stderr=log, env=ENVIRONMENT) as process,
     ):
         try:
             yield wait_listening(process, log_file)
@@ -87,6 +88,13 @@ async def watch(url: str, mirror: WatchingMirror) -> None:
         await trio.sleep(0.05)
 
 
+async def trouble(backend: Backend, rng: random.Random) -> None:
+    """Let the receiver of the webhooks fail and hang now and then."""
+    while True:
+        await trio.sleep(rng.random())
+        backend.status, backend.hangs = rng.choice([(204, False), (500, False), (204, True)])
+
+
 def history(folder: Path) -> dict[str, list[tuple[str, int, int, str | None, str | None]]]:
     """The entries of each channel on the disk."""
     found = defaultdict(list)
@@ -104,9 +112,11 @@ async def test_after_any_number_of_kills_every_join_has_one_leave_and_all_reader
 ) -> None:
     rng = random.Random(seed)
     stream, watched, port = Mirror(), WatchingMirror(), 0
-    async with trio.open_nursery() as nursery:
+    async with open_backend() as backend, trio.open_nursery() as nursery:
+        key = write_secret(tmp_path)
+        hooks = ("--webhook-urls", backend.url, "--webhook-keys", key, "--webhook-timeout", "0.5")
         for number in range(ROUNDS + 1):
-            with gateway_in(tmp_path, f"log-{number}", port) as gateway:
+            with gateway_in(tmp_path, f"log-{number}", port, *hooks) as gateway:
                 if not port:
                     address = urlsplit(gateway.url)
                     assert address.hostname is not None
@@ -115,22 +125,35 @@ async def test_after_any_number_of_kills_every_join_has_one_leave_and_all_reader
                     url = gateway.websocket_url
                     nursery.start_soon(read_stream, (address.hostname, port), stream)
                     nursery.start_soon(watch, url, watched)
+                    await backend.until(lambda: "presence.reset" in backend.types)
+                    await trio.sleep(0.5)  # until that is on the disk
+                    nursery.start_soon(trouble, backend, random.Random(seed + 500))
                     for member in range(MEMBERS):
                         nursery.start_soon(come_and_go, f"user-{member}", url, random.Random(seed * 1000 + member))
                 await trio.sleep(0.5 + rng.random())
                 gateway.process.send_signal(signal.SIGKILL)
         nursery.cancel_scope.cancel()
     # The last start lets everybody leave who was there at the last kill.
-    with gateway_in(tmp_path, "log-last", port) as gateway:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(read_stream, ("127.0.0.1", port), stream)
-            nursery.start_soon(watch, gateway.websocket_url, watched)
-            await eventually(lambda: not watched.channels and not any(map(stream.users, CHANNELS)), seconds=10)
-            nursery.cancel_scope.cancel()
-        gateway.stop()
+    backend.status, backend.hangs = 204, False
+    async with backend.listening():
+        with gateway_in(tmp_path, "log-last", port, *hooks) as gateway:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read_stream, ("127.0.0.1", port), stream)
+                nursery.start_soon(watch, gateway.websocket_url, watched)
+                await eventually(lambda: not watched.channels and not any(map(stream.users, CHANNELS)), seconds=10)
+                await backend.until(lambda: not backend.present())
+                nursery.cancel_scope.cancel()
+            gateway.stop()
     entries = history(tmp_path)
     for channel in CHANNELS:
         check_pairs(entries[channel])
+        changes = [entry for entry in entries[channel] if entry[3] is not None]
+        told = [
+            (each["type"], each["epoch"], each["revision"], each["userId"], each.get("reason"))
+            for each in backend.history.get(channel, [])
+        ]
+        assert told == changes
+    assert backend.types.count("presence.reset") == 1
     lost = [reason for found in entries.values() for *_, reason in found if reason == "node_lost"]
     assert lost
     assert len(stream.ids) == len(set(stream.ids))

@@ -413,3 +413,34 @@ def test_a_file_that_is_no_journal_is_refused_with_a_reason(tmp_path: Path, cont
         (tmp_path / FILE_NAME).write_bytes(content)
     with pytest.raises(StoreError, match="journal"):
         Store(tmp_path, "name")
+
+
+def record(number: int, text: str | None = "{}") -> Record:
+    return Record(number, "lobby", "user_updated", 1, number, 0.0, "ada", text)
+
+
+def test_changes_are_read_back_from_any_number_that_is_still_there(tmp_path: Path) -> None:
+    store = Store(tmp_path, "name")
+    store.write([record(number, None if number == 1 else "{}") for number in range(1, 11)], keep=6)
+
+    def numbers(after: int, most: int = 100) -> list[int] | None:
+        found = store.changes_after(after, most)
+        return None if found is None else [one.number for one in found]
+
+    assert (numbers(10), numbers(4), numbers(8)) == ([], [5, 6, 7, 8, 9, 10], [9, 10])
+    assert (numbers(3), numbers(11), numbers(-1)) == (None, None, None)
+    assert (numbers(4, most=6), numbers(4, most=5)) == ([5, 6, 7, 8, 9, 10], None)
+    store.begin_anew(12, [])
+    assert (numbers(10), numbers(11), numbers(12)) == (None, None, [])
+    store.close()
+
+
+def test_the_progress_of_receivers_is_kept_and_that_of_others_forgotten(tmp_path: Path) -> None:
+    store = Store(tmp_path, "name")
+    assert store.changes_after(0, 10) == []
+    store.save_progress({"one": 5, "two": 7})
+    store.save_progress({"one": 6})
+    store.close()
+    again = Store(tmp_path, "other")
+    assert again.start(1000).progress == {"one": 6}
+    again.close()

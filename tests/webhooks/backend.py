@@ -79,6 +79,16 @@ class Backend:
             while not holds():
                 await self.changed.wait()
 
+    @asynccontextmanager
+    async def listening(self, port: int = 0) -> AsyncIterator[None]:
+        """Listen while the block runs: on this port, or on the one from before."""
+        before = int(self.url.rsplit(":", 1)[1].split("/")[0]) if self.url else 0
+        async with trio.open_nursery() as nursery:
+            [listener] = await nursery.start(partial(trio.serve_tcp, self.serve, port or before, host="127.0.0.1"))
+            self.url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/presence"
+            yield
+            nursery.cancel_scope.cancel()
+
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection."""
         http = h11.Connection(h11.SERVER)
@@ -121,9 +131,5 @@ class Backend:
 async def open_backend(port: int = 0) -> AsyncIterator[Backend]:
     """Run a backend on loopback while the block runs."""
     backend = Backend()
-    async with trio.open_nursery() as nursery:
-        serve = partial(trio.serve_tcp, backend.serve, port, host="127.0.0.1")
-        [listener] = await nursery.start(serve)
-        backend.url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/presence"
+    async with backend.listening(port):
         yield backend
-        nursery.cancel_scope.cancel()
