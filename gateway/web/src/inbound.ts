@@ -9,8 +9,10 @@ import type { types } from "mediasoup-client";
 
 import { ConsumeRequests } from "./consumeRequests";
 import { Demand, topLayers, type Change } from "./demand";
+import type { Measurement } from "./measurement";
 import { MediaTransport, type MediaTransportHandlers, type TransportContext } from "./mediaTransport";
 import type { ConsumerClosedReason, ConsumerEntry, Participant, ParticipantProducer, Source } from "./protocol";
+import { delay, RepairTime } from "./repairTime";
 import { ConnectionEnded, RequestError } from "./signalling";
 import type { ReceivedStream } from "./stalledMembers";
 import type { Measured } from "./stats";
@@ -44,6 +46,8 @@ interface Entry {
   /** What the tile needs. Only a video has it, and only while its consumer can receive. */
   demand?: Demand | undefined;
   isStarved?: boolean | undefined;
+  /** How long a video waits for lost packets. */
+  readonly repairTime: RepairTime;
 }
 
 export class Inbound {
@@ -99,7 +103,9 @@ export class Inbound {
     }
     for (const { userId, producers } of others) {
       for (const producer of producers) {
-        if (!this.#entries.has(producer.producerId)) this.#begin({ userId, producer, attempt: 0, failures: 0 });
+        if (!this.#entries.has(producer.producerId)) {
+          this.#begin({ userId, producer, attempt: 0, failures: 0, repairTime: new RepairTime() });
+        }
       }
     }
     // With nothing to receive, a lost transport is no reason for a notice.
@@ -138,6 +144,16 @@ export class Inbound {
     }
     for (const consumerId of theirs.keys()) this.#context.signalling.request("close", { consumerId }).catch(() => undefined);
     this.#publish();
+  }
+
+  /** Let each video wait for the packets that come again. */
+  awaitRepairs({ asked, roundTripMs }: Measurement): void {
+    const now = performance.now();
+    for (const { consumer, repairTime } of this.#entries.values()) {
+      if (consumer?.kind !== "video") continue;
+      const ssrc = consumer.rtpParameters.encodings?.[0]?.ssrc ?? -1;
+      delay(consumer.rtpReceiver, repairTime.next(asked.get(ssrc) ?? 0, roundTripMs, now));
+    }
   }
 
   /** The streams that should flow all the time, with their packets from the statistics. */

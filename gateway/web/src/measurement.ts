@@ -11,6 +11,10 @@ export interface Measurement {
   readonly media: number;
   /** The packets of each received stream, by SSRC. */
   readonly packets: ReadonlyMap<number, number>;
+  /** How often the browser has asked for lost packets of each received stream, by SSRC. */
+  readonly asked: ReadonlyMap<number, number>;
+  /** The round trip over this pair, in milliseconds. 0 before the browser knows it. */
+  readonly roundTripMs: number;
 }
 
 type Entry = Readonly<Record<string, unknown>>;
@@ -23,15 +27,20 @@ export function measure(report: RTCStatsReport): Measurement | undefined {
   const pair = selectedPair(byId, entries);
   if (!pair) return undefined;
   const packets = new Map<number, number>();
+  const asked = new Map<number, number>();
   let media = 0;
   for (const entry of entries) {
-    if (entry["type"] === "inbound-rtp") packets.set(Number(entry["ssrc"]), numberIn(entry, "packetsReceived"));
+    if (entry["type"] === "inbound-rtp") {
+      packets.set(Number(entry["ssrc"]), numberIn(entry, "packetsReceived"));
+      asked.set(Number(entry["ssrc"]), numberIn(entry, "nackCount"));
+    }
     // Only Chromium has transports' entries. They count reports, too.
     if (entry["type"] === "inbound-rtp" || entry["type"] === "transport") media += numberIn(entry, "packetsReceived");
   }
   const local = byId.get(String(pair["localCandidateId"]));
   const protocol = local?.["protocol"] === "tcp" ? "tcp" : "udp";
-  return { pair: String(pair["id"]), protocol, arrived: arrivedOver(pair), media, packets };
+  const roundTripMs = 1_000 * numberIn(pair, "currentRoundTripTime");
+  return { pair: String(pair["id"]), protocol, arrived: arrivedOver(pair), media, packets, asked, roundTripMs };
 }
 
 /** Chromium names the pair in the transport's entry. Firefox marks the pair. */

@@ -244,6 +244,7 @@ export class Session {
   async #look(): Promise<void> {
     const [received] = await Promise.all([this.#inbound.transport.look(), this.#outbound.transport.look()]);
     if (this.#closed) return;
+    if (received) this.#inbound.awaitRepairs(received);
     if (this.#transports.some(({ isDoubtful }) => isDoubtful)) this.#signalling.doubt(() => this.#restartDoubtful());
     if (this.#troubles.has("inbound") && !this.#isReconnecting) return;
     const isBlind = this.#isReconnecting || !received;

@@ -21,7 +21,7 @@ class Path {
 
   look(): void {
     const { pair, protocol, media } = this;
-    this.health.measured({ pair, protocol, media, arrived: this.#arrived, packets: new Map() }, this.now);
+    this.health.measured({ pair, protocol, media, arrived: this.#arrived, packets: new Map(), asked: new Map(), roundTripMs: 0 }, this.now);
   }
 
   /** Something arrives every `every` milliseconds, or nothing. */

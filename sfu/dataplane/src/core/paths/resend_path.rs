@@ -9,7 +9,7 @@ use crate::core::receive::packet_store::StoredPacket;
 use crate::core::receive::producer::Producer;
 use crate::core::send::consumer::{Consumer, Rewritten};
 use crate::core::send::queued_packet::{Delivery, QueuedPacket, Seal};
-use crate::core::send::resender::shortest_trip;
+use crate::core::send::resender::first_trip;
 use crate::core::wire::rtcp::Nack;
 use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted};
 
@@ -90,7 +90,7 @@ impl Core {
         let queued = match stored {
             None if missing.incoming.is_some() => Err(DropReason::ResendNotStored),
             // The receiver asked before the packet could have come: it is still on its way.
-            Some(stored) if now - stored.at < shortest_trip(round_trip) => Err(DropReason::ResendTooSoon),
+            Some(stored) if now - stored.at < first_trip(round_trip) => Err(DropReason::ResendTooSoon),
             stored => self.queue_again(key, missing.index, at, stored, elements, now),
         };
         self.producers[at.producer].encodings[at.index].store = store;
@@ -120,8 +120,8 @@ impl Core {
         let own_size = FIXED_HEADER_SIZE + consumer.own_set(index).map_or(0, <[u8]>::len);
         let size = stored.map_or(own_size, |stored| stored.plain.len()) + trailer;
         let media_bytes = transport.media_bytes;
-        let estimate = transport.bandwidth.as_ref().and_then(|bandwidth| bandwidth.estimate());
-        if !transport.resend_limits().take_bytes(size, media_bytes, estimate, now) {
+        let path = transport.bandwidth.as_ref().and_then(|bandwidth| bandwidth.repair_path(now));
+        if !transport.resend_limits().take_bytes(size, media_bytes, path, now) {
             return Err(DropReason::ResendOverBudget);
         }
         let appended = self.append_rtx((key, at.producer), Delivery::Again, now, |consumer, producer, paper| {

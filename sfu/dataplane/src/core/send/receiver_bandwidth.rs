@@ -4,6 +4,7 @@ use crate::core::bandwidth::{BandwidthEstimator, Crossing, Why};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::statistics::BandwidthStats;
 use crate::core::send::feedback_limit::FeedbackLimit;
+use crate::core::send::resend_limits::RepairPath;
 use crate::core::wire::rtcp::TransportFeedback;
 
 /// The shortest time between two reports that follow a receiver's own estimate, in seconds.
@@ -21,6 +22,8 @@ const RESTRAINT: f64 = 0.8;
 const SILENCE: f64 = 0.5;
 /// For this long after such a pause, receivers ask for what they missed in it.  In seconds.
 const UNCUT: f64 = 2.0;
+/// For this long after packets waited in a queue on the path, what is lost counts as its overflow.  In seconds.
+const QUEUED_LATELY: f64 = 3.0;
 /// Of a path with fewer bits per second, repeated audio would take a tenth and more.
 const TIGHT: f64 = 400_000.0;
 
@@ -61,6 +64,8 @@ pub struct ReceiverBandwidth {
     /// When the newest feedback came, and when the first one after a longer silence did, in seconds.
     fed_at: f64,
     fed_again_at: f64,
+    /// When packets waited in a queue on the path last, in seconds.
+    queued_at: f64,
     /// The newest estimate of the receiver itself, in bits per second.
     max_bitrate: Option<f64>,
     /// When it came, in seconds.
@@ -118,6 +123,9 @@ impl ReceiverBandwidth {
             return Err(DropReason::TooMuchFeedback);
         }
         estimator.on_feedback(feedback, now);
+        if estimator.is_queued() {
+            self.queued_at = now;
+        }
         if now - self.fed_at > SILENCE {
             self.fed_again_at = now;
         }
@@ -196,6 +204,12 @@ impl ReceiverBandwidth {
         let (estimate, aim) = self.estimate().zip(self.aim)?;
         let is_queued = self.estimator.as_ref().is_some_and(BandwidthEstimator::is_queued);
         (aim.used < aim.wanted).then_some(estimate * if is_queued { RESTRAINT } else { HASTE })
+    }
+
+    /// What the limits of retransmissions need to know.  The receiver's own estimate says nothing of queues.
+    pub fn repair_path(&self, now: f64) -> Option<RepairPath> {
+        let is_queued = self.max_bitrate.is_some() || now - self.queued_at < QUEUED_LATELY;
+        self.estimate().map(|rate| RepairPath { rate, is_queued })
     }
 
     /// How much room the path has for the video that the transport's receivers want.

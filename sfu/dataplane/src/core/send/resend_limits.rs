@@ -12,6 +12,9 @@ const WINDOW: f64 = 0.5;
 const STEP: f64 = 0.1;
 /// The share of the media's bytes, and of what the receiver's path carries, that may be sent again within the window.
 const SHARE: f64 = 0.15;
+/// The share of what the path carries, if no packets wait in a queue there.  A link that loses a fifth of all packets
+/// loses a fifth of the repairs, too.
+const SHARE_WITHOUT_QUEUE: f64 = 0.5;
 /// Bytes that may be sent again in addition to that share of the media.
 const FREE: f64 = 32_000.0;
 /// Bytes that may be sent again within the window however little the path carries: three full packets.
@@ -19,6 +22,16 @@ const LEAST: f64 = 3_700.0;
 /// Bytes that may be sent again beyond this, once for each beginning of a stream.  A key frame that came in pieces shows
 /// nothing until it is whole.
 const BEGINNING: usize = 10_000;
+
+/// What is known of the path to a receiver.
+#[derive(Clone, Copy, Debug)]
+pub struct RepairPath {
+    /// What it carries, in bits per second.
+    pub rate: f64,
+    /// Whether packets waited in a queue there lately.  Then losses are most likely overflow.  Otherwise they have another
+    /// cause, such as a radio link.
+    pub is_queued: bool,
+}
 
 /// Totals at one moment, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -61,15 +74,19 @@ impl ResendLimits {
 
     /// Whether a packet of this size may be sent again at `now` (seconds).  If so, its bytes are counted.
     ///
-    /// `media` is the number of bytes of media that were sent to the receiver so far, and `estimate` what its path
-    /// carries, in bits per second, if that is known.  On a path that is too narrow for the media, most requests are for
-    /// packets that did not fit, and sending those again would take the place of new ones.
-    pub fn take_bytes(&mut self, size: usize, media: u64, estimate: Option<f64>, now: f64) -> bool {
+    /// `media` is the number of bytes of media that were sent to the receiver so far, and `path` what is known of its
+    /// path.  On a path that is too
+    /// narrow for the media, most requests are for packets that did not fit, and sending those again would take the place
+    /// of new ones.  Where no packet waits, the path loses them for another reason, and what is lost must be sent again.
+    pub fn take_bytes(&mut self, size: usize, media: u64, path: Option<RepairPath>, now: f64) -> bool {
         self.mark(media, now);
         let first = self.marks.front().copied().unwrap_or(Mark { at: now, media, resent: self.resent });
         let share = if now - first.at > WINDOW { WINDOW / (now - first.at) } else { 1.0 };
         let of_media = SHARE * share * (media - first.media) as f64 + FREE;
-        let of_path = estimate.map_or(f64::INFINITY, |rate| (SHARE * rate / 8.0 * WINDOW).max(LEAST));
+        let of_path = path.map_or(f64::INFINITY, |path| {
+            let share = if path.is_queued { SHARE } else { SHARE_WITHOUT_QUEUE };
+            (share * path.rate / 8.0 * WINDOW).max(LEAST)
+        });
         let allowed = of_media.min(of_path);
         if (self.resent - first.resent + size as u64) as f64 <= allowed {
             self.resent += size as u64;
@@ -104,6 +121,10 @@ impl ResendLimits {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn queued(rate: f64) -> Option<RepairPath> {
+        Some(RepairPath { rate, is_queued: true })
+    }
 
     #[test]
     fn look_ups_are_limited_for_each_second() {
@@ -142,9 +163,20 @@ mod tests {
     fn a_narrow_path_gets_a_share_of_what_it_carries() {
         for (estimate, expected) in [(50_000.0, 3), (300_000.0, 3), (1_600_000.0, 15), (100e6, 44)] {
             let mut limits = ResendLimits::default();
-            assert!(limits.take_bytes(0, 0, Some(estimate), 1.0));
-            let burst = (0..1000).filter(|_| limits.take_bytes(1000, 80_000, Some(estimate), 1.3)).count();
+            assert!(limits.take_bytes(0, 0, queued(estimate), 1.0));
+            let burst = (0..1000).filter(|_| limits.take_bytes(1000, 80_000, queued(estimate), 1.3)).count();
             assert_eq!(burst, expected, "{estimate} bit/s");
+        }
+    }
+
+    #[test]
+    fn a_path_that_loses_packets_without_a_queue_gets_more_of_them_again() {
+        for (rate, expected) in [(50_000.0, 3), (300_000.0, 9), (450_000.0, 14), (100e6, 44)] {
+            let path = Some(RepairPath { rate, is_queued: false });
+            let mut limits = ResendLimits::default();
+            assert!(limits.take_bytes(0, 0, path, 1.0));
+            let burst = (0..1000).filter(|_| limits.take_bytes(1000, 80_000, path, 1.3)).count();
+            assert_eq!(burst, expected, "{rate} bit/s");
         }
     }
 
@@ -152,7 +184,7 @@ mod tests {
     fn each_beginning_adds_the_bytes_of_a_key_frame() {
         let mut limits = ResendLimits::default();
         let burst = |limits: &mut ResendLimits, now| {
-            (0..1000).filter(|_| limits.take_bytes(1000, 0, Some(300_000.0), now)).count()
+            (0..1000).filter(|_| limits.take_bytes(1000, 0, queued(300_000.0), now)).count()
         };
         assert_eq!(burst(&mut limits, 1.0), 3);
         (0..2).for_each(|_| limits.begin());

@@ -14,6 +14,8 @@ const LONGEST_PAUSE: f64 = 0.1;
 /// A request that repeats an answered one comes a round trip after the answer.  Jitter may bring it this much earlier,
 /// as a share of the round trip.  Without this tolerance, the receiver would wait for another round trip.
 const JITTER: f64 = 0.25;
+/// The share of the known round trip after which a first request may come.
+const SOONEST: f64 = 0.25;
 /// The most resent packets that are remembered: as many as a packet store keeps.
 const MAX_RESENT: usize = 512;
 /// The highest first sequence number: half of all, so that no packet before the first rollover is taken for one
@@ -108,8 +110,16 @@ impl Resender {
     }
 }
 
-/// The shortest time from sending a packet to a request that can be a reaction to it, in seconds; 0 if unknown.
-pub fn shortest_trip(round_trip: Option<f64>) -> f64 {
+/// The shortest time from sending a packet to the first request for it, in seconds; 0 if unknown.
+///
+/// The known round trip has the receiver's own delays in it.  A receiver that asks at the gap itself is sooner, and if it
+/// were refused, it would ask again only after some 100 ms.
+pub fn first_trip(round_trip: Option<f64>) -> f64 {
+    shortest_trip(round_trip.map(|trip| SOONEST * trip))
+}
+
+/// The shortest time from sending a packet again to a request that can be a reaction to it, in seconds; 0 if unknown.
+fn shortest_trip(round_trip: Option<f64>) -> f64 {
     round_trip.map_or(0.0, |trip| (trip * (1.0 - JITTER)).min(LONGEST_PAUSE))
 }
 

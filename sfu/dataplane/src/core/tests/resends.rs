@@ -134,9 +134,13 @@ fn a_packet_is_not_sent_again_too_soon_or_too_often() {
 fn a_request_that_came_too_soon_for_an_answer_is_not_served() {
     let (mut core, _, mut receiver) = flowing(3);
     core.set_round_trip(2, 0.08).unwrap();
-    assert_eq!(ask(&mut core, &mut receiver, &[2], 1.05), []);
+    assert_eq!(ask(&mut core, &mut receiver, &[2], 1.01), []);
     assert_eq!(dropped(&core), [(DropReason::ResendTooSoon, 1)]);
-    assert_eq!(ask(&mut core, &mut receiver, &[2], 1.07), [2]);
+    // The round trip that is known has the receiver's own delays in it, so the first request may come much sooner.
+    assert_eq!(ask(&mut core, &mut receiver, &[2], 1.03), [2]);
+    // A second request is a reaction to the answer only after about a round trip.
+    assert_eq!(ask(&mut core, &mut receiver, &[2], 1.08), []);
+    assert_eq!(ask(&mut core, &mut receiver, &[2], 1.1), [2]);
 }
 
 /// One client fills the plane's memory with encodings that it then lets fall silent.
