@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final, Never
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import structlog
 import trio
 from attrs import define, field, frozen
@@ -31,7 +31,7 @@ _REST: Final = 5.0
 class HttpPost:
     """Sends messages to one URL. ``timeout`` is in seconds, for one request and its answer."""
 
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
     url: str = field(repr=False)  # may hold a password
     signer: Signer
     journal: Journal
@@ -49,7 +49,7 @@ class HttpPost:
                         if size > _MOST_ANSWER:
                             break
                     return None if response.is_success else f"HTTP {response.status_code}"
-            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
                 return str(error) or type(error).__name__
         return f"no answer within {self.timeout:g} s"
 
@@ -115,8 +115,8 @@ async def open_webhooks(
     async with AsyncExitStack() as stack:
         for number, url in enumerate(urls, 1):
             # Without the environment: a proxy or a password there is meant for other programs.
-            client = httpx.AsyncClient(
-                verify=verify, timeout=timeout, trust_env=False, limits=httpx.Limits(max_connections=AT_ONCE)
+            client = httpx2.AsyncClient(
+                verify=verify, timeout=timeout, trust_env=False, limits=httpx2.Limits(max_connections=AT_ONCE)
             )
             await stack.enter_async_context(client)
             post = HttpPost(client, url, signer, journal, timeout)
