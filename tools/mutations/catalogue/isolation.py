@@ -88,11 +88,10 @@ MUTATIONS: Final = (
         "A client that reads, but is behind, counts as stalled.",
         "gateway/connection/outbox.py",
         """\
-            self._sending = 0
-            self._waiting_since = trio.current_time()
+            self._waiting_since = self._sent_at = trio.current_time()
 """,
         """\
-            self._sending = 0
+            self._sent_at = trio.current_time()
 """,
         ("tests/connection/test_outbox.py::test_a_frame_that_is_old_only_because_of_the_queue_does_not_overflow",),
     ),
