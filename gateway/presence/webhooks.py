@@ -112,7 +112,8 @@ class Receiver:
     _must_start_over: bool = False
     _is_starting_over: bool = False
     _newest: int = 0
-    _wake: trio.Event = field(factory=trio.Event)
+    # The tasks that wait for a lane.
+    _idle: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _empty: trio.Event = field(factory=trio.Event)
     _deliveries: trio.CancelScope = field(factory=trio.CancelScope)
     # While the receiver fails, one request at a time tries it.
@@ -153,7 +154,6 @@ class Receiver:
         self.waiting = 0
         self._must_start_over = True
         self._deliveries.cancel()
-        self._wake.set()
 
     def _lane_of(self, channel_id: str, number: int) -> _Lane:
         lane = self._lanes.get(channel_id)
@@ -164,7 +164,7 @@ class Receiver:
 
     def _enqueue(self, lane: _Lane) -> None:
         self._ready.append(lane)
-        self._wake.set()
+        self._idle.unpark()
 
     def _drop(self, lane: _Lane) -> None:
         self._count_dropped(len(lane.entries))
@@ -209,18 +209,22 @@ class Receiver:
         """Deliver one message of a channel, then one of the next channel, and so on."""
         while True:
             while not self._ready:
-                self._wake = trio.Event()
-                await self._wake.wait()
+                await self._idle.park()
             lane = self._ready.popleft()
             if lane.lost:
                 await self._deliver_list(lane)
             elif lane.entries:
                 await self._deliver_entry(lane)
-            if lane.entries or lane.lost:
+            if not self._is_present(lane):
+                pass  # everything starts over
+            elif lane.entries or lane.lost:
                 self._enqueue(lane)
             else:
                 del self._lanes[lane.channel_id]
                 self._note_empty()
+
+    def _is_present(self, lane: _Lane) -> bool:
+        return self._lanes.get(lane.channel_id) is lane
 
     def _note_empty(self) -> None:
         if not self._lanes:
@@ -231,7 +235,7 @@ class Receiver:
         entry = lane.entries[0]
         await self._post_until_taken(self._change(entry))
         lane.oldest = entry.number + 1
-        if lane.entries and lane.entries[0] is entry:  # it may have given way to the whole list meanwhile
+        if self._is_present(lane) and lane.entries and lane.entries[0] is entry:  # it may have given way to the list
             lane.entries.popleft()
             self.waiting -= 1
 
@@ -239,6 +243,8 @@ class Receiver:
         lost, message = lane.lost, self._list(lane.channel_id)
         await self.journal.wait_committed(message.number)
         await self._post_until_taken(message)
+        if not self._is_present(lane):
+            return
         lane.oldest = message.number + 1
         while lane.entries and lane.entries[0].number <= message.number:
             lane.entries.popleft()

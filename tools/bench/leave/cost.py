@@ -103,9 +103,9 @@ def report(costs: Iterable[Cost]) -> list[str]:
     return [
         "### What a join and a leave cost",
         f"Milliseconds of the gateway's processor time, medians of {ROUNDS}. A join begins with the WebSocket. "
-        "With media it has two handshakes and a microphone. The new member then consumes every other member's stream, "
-        "and every other member consumes the new member's stream. A leave closes all of that. Both include the notices "
-        "to the others.",
+        "With media it has two handshakes and a microphone. The new member then consumes every other member's stream "
+        "(`consume_many`), and every other member consumes the new member's stream. A leave closes all of that. Both "
+        "include the notices to the others.",
         table(
             head, ([size, "yes" if media else "no", ms(join, 2), ms(leave, 2)] for size, media, join, leave in costs)
         ),

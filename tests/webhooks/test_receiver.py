@@ -1,0 +1,165 @@
+"""The queue of one receiver of webhooks, under virtual time: what is sent, in which order, and when again."""
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import trio
+from attrs import define, field
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from gateway.connection.outbox import Frame
+from gateway.presence.feed import Feed
+from gateway.presence.journal import Journal
+from gateway.presence.webhooks import AT_ONCE, LONGEST_PAUSE, Message, Receiver
+from protocol.events import VoiceState
+from protocol.vocabulary import Participant
+from protocol.watching import WatchedChannel
+
+
+@define
+class Far:
+    """The program far away. ``refuses`` says why it takes nothing, ``holds`` keeps answers back."""
+
+    refuses: str | None = None
+    holds: bool = False
+    asked: list[tuple[float, str]] = field(factory=list)
+    taken: list[Any] = field(factory=list)
+    busy: int = 0
+    most_busy: int = 0
+
+    async def post(self, message: Message) -> str | None:
+        self.asked.append((trio.current_time(), message.id))
+        self.busy += 1
+        self.most_busy = max(self.most_busy, self.busy)
+        try:
+            while self.holds:
+                await trio.sleep(0.01)
+            await trio.sleep(0.01)
+        finally:
+            self.busy -= 1
+        if self.refuses is None:
+            self.taken.append(json.loads(message.body))
+        return self.refuses
+
+    def lines(self) -> list[tuple[str, str, int]]:
+        """The type, the channel and the revision of each message about a channel."""
+        about = [(one["type"], one["data"]) for one in self.taken if "channelId" in one["data"]]
+        return [(kind.removeprefix("presence."), data["channelId"], data["revision"]) for kind, data in about]
+
+
+class House:
+    """A journal with channels in which somebody updates."""
+
+    def __init__(self, *, backlog: int = 100) -> None:
+        self.journal = Journal(1_000_000, 100_000, 1, lambda: 1_796_000_000.0)
+        self.feed = Feed(10, 10)
+        self.journal.followers.append(self.feed.take)
+        self.far = Far()
+        self.channels: dict[str, int] = {}
+        self.receiver = Receiver("1", self.far.post, self.journal, self, backlog, random=lambda: 1.0)
+
+    def state_of(self, channel_id: str) -> WatchedChannel:
+        return WatchedChannel(channel_id, 1, self.channels.get(channel_id, 0), (), snapshot=True)
+
+    def change(self, channel_id: str, times: int = 1) -> None:
+        for _ in range(times):
+            revision = self.channels[channel_id] = self.channels.get(channel_id, 0) + 1
+            ada = Participant("ada", "Ada", "2026-11-01T09:30:00Z")
+            state = VoiceState("user_updated", channel_id, "ada", "Ada", 1, revision, ada, 1)
+            self.journal.append(channel_id, "user_updated", (1, revision), Frame.of(state), "ada")
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.feed.run)
+            nursery.start_soon(self.receiver.run)
+
+
+@pytest.fixture
+def house(autojump_clock: MockClock, nursery: trio.Nursery) -> House:
+    made = House()
+    made.receiver.begin(made.feed, ())
+    nursery.start_soon(made.run)
+    return made
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    with trio.fail_after(1000):
+        while not holds():
+            await trio.sleep(0.1)
+
+
+async def test_one_channel_goes_in_order_and_several_side_by_side(autojump_clock: MockClock, house: House) -> None:
+    for number in range(20):
+        house.change(f"c{number}", 3)
+    await eventually(lambda: len(house.far.taken) == 60)
+    for number in range(20):
+        own = [revision for _, channel, revision in house.far.lines() if channel == f"c{number}"]
+        assert own == [1, 2, 3]
+    assert house.far.most_busy == AT_ONCE
+    assert house.receiver.delivered == house.journal.number
+
+
+async def test_the_pauses_grow_and_one_request_at_a_time_tries(autojump_clock: MockClock, house: House) -> None:
+    house.far.refuses = "HTTP 500"
+    house.change("lobby")
+    house.change("attic")
+    await trio.sleep(300)
+    times = [at for at, _ in house.far.asked[2:]]
+    gaps = [round(after - before) for before, after in pairwise(times)]
+    assert gaps[:4] == sorted(gaps[:4])
+    assert max(gaps) == LONGEST_PAUSE
+    assert house.receiver.delivered == 0
+    house.far.refuses = None
+    await eventually(lambda: len(house.far.taken) == 2)
+    assert house.receiver.figures.failing_since is None
+
+
+async def test_the_fullest_channel_gives_way_and_the_others_lose_nothing(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    house = House(backlog=10)
+    house.receiver.begin(house.feed, ())
+    nursery.start_soon(house.run)
+    house.far.holds = True
+    house.change("quiet", 2)
+    house.change("busy", 30)
+    await wait_all_tasks_blocked()
+    assert house.receiver.waiting <= 10
+    assert house.receiver.delivered == 0
+    house.far.holds = False
+    await eventually(lambda: not house.receiver.waiting and house.receiver.delivered == house.journal.number)
+    lines = house.far.lines()
+    assert [line for line in lines if line[1] == "quiet"] == [("user_updated", "quiet", n) for n in (1, 2)]
+    busy = [(kind, revision) for kind, channel, revision in lines if channel == "busy"]
+    assert ("snapshot", 30) in busy
+    assert busy[-1][1] == 30
+    assert house.receiver.figures.dropped > 0
+
+
+async def test_a_feed_that_loses_entries_makes_everything_start_over(autojump_clock: MockClock, house: House) -> None:
+    house.far.holds = True
+    house.change("lobby", 5)
+    await wait_all_tasks_blocked()
+    house.feed.end_all()
+    house.change("lobby")
+    house.far.holds = False
+    await eventually(lambda: house.far.lines() and house.receiver.delivered == house.journal.number)
+    assert house.far.taken[0]["type"] == "presence.reset"
+    assert house.far.lines()[0] == ("snapshot", "lobby", 6)
+    assert (house.receiver.waiting, house.receiver.figures.failures) == (0, 0)
+
+
+async def test_a_stranger_and_a_receiver_with_a_gap_are_told_to_forget_everything(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    house = House()
+    house.change("lobby", 3)
+    house.receiver.begin(house.feed, None)
+    assert house.receiver.delivered == -1
+    nursery.start_soon(house.run)
+    await eventually(lambda: house.far.lines())
+    assert house.far.taken[0]["type"] == "presence.reset"
+    assert house.far.lines() == [("snapshot", "lobby", 3)]
