@@ -36,12 +36,18 @@ def move_session(session: Session, data: Move) -> Moved:
         return _move(gateway, session.seat, session.peer, data.channel_id)
     session.require(MODERATE)
     session.spend_broadcast(BROADCASTS)
-    return move_participant(gateway, session.channel, data.user_id, data.channel_id, by=mover.user_id)
+    moved = move_participant(gateway, session.channel, data.user_id, data.channel_id, by=mover.user_id)
+    # The moderator gets its own secrets, and none of the member.
+    about_mover = arrival(gateway, gateway.channels.channels[data.channel_id], mover)
+    return Moved(**{**about_mover, "user_id": moved.user_id}, media_kept=moved.media_kept)
 
 
 def move_participant(gateway: Gateway, source: Channel, user_id: str, channel_id: str, *, by: str) -> Moved:
-    """Move a member on behalf of the moderator ``by``, and tell the member. Raises :exc:`RequestError` as
-    :func:`move_session` does, and with ``not_found`` without such a member."""
+    """Move a member on behalf of the moderator ``by``, and tell the member.
+
+    What it returns is for the member alone. Raises :exc:`RequestError` as :func:`move_session` does, and with
+    ``not_found`` without such a member.
+    """
     member = source.members.get(user_id)
     seat = None if member is None else gateway.seats.get(member.session_id)
     if member is None or seat is None or member.peer is None or member.is_ending:

@@ -545,7 +545,12 @@ async def test_a_moderator_moves_a_member_who_learns_everything_in_one_event(
         answer = await mia.ok("move", channelId="studio", userId="ben")
         assert (answer["channelId"], answer["userId"], answer["mediaKept"]) == ("studio", "ben", True)
         told = await ben.event("channel_changed")
-        assert told == answer
+        own = {"sessionId", "sessionSecret", "grants"}
+        assert {
+            name for name in told if told[name] != answer[name]
+        } == own  # the moderator gets no secret of the member
+        ben_seat = rig.gateway.channels.channels["studio"].members["ben"]
+        assert (told["sessionSecret"], told["sessionId"]) == (ben_seat.secret, ben_seat.session_id)
         assert [each["userId"] for each in told["participants"]] == ["cleo", "ben"]
         assert told["participants"][1]["producers"][0]["producerId"] == voice
         assert (await eve.event("consumer_closed"))["consumerId"] == heard
