@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from time import perf_counter
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 import trio
@@ -45,6 +45,9 @@ from gateway.start import (
 )
 from protocol import codec
 
+if TYPE_CHECKING:
+    from gateway.presence.webhook_service import Webhooks
+
 __all__ = ["Server", "StartError", "open_server", "serve"]
 
 log = structlog.get_logger(__name__)
@@ -65,7 +68,7 @@ class Server:
 
     ``url`` is the address for browsers, empty without listeners. ``metrics_url`` is that of the port for metrics, empty
     without one. ``media_addresses`` are the hosts and ports of the media sockets. ``tls`` is None without TLS,
-    and ``durable`` without ``state_dir``.
+    ``durable`` without ``state_dir``, and ``webhooks`` without receivers.
     """
 
     gateway: Gateway
@@ -75,6 +78,7 @@ class Server:
     media_addresses: tuple[tuple[str, int], ...]
     tls: Tls | None
     durable: Durable | None = None
+    webhooks: "Webhooks | None" = None
 
     @property
     def front_door(self) -> FrontDoor:
@@ -126,6 +130,8 @@ class Server:
         with trio.move_on_after(2 * (self.config.exit_timeout + self.config.courtesy_timeout)) as bounded:
             while self.gateway.seats:  # noqa: ASYNC110: no event announces it
                 await trio.sleep(_LOOK_EVERY)
+        if self.webhooks is not None:  # both would deliver, and what this one delivers late could undo a change
+            await self.webhooks.finish(min(self.config.goodbye_timeout, bounded.deadline - trio.current_time()))
         if self.durable is not None:
             # The successor opens the file as soon as it has the lock.
             await self.durable.finish(max(0.0, bounded.deadline - trio.current_time()))
@@ -189,7 +195,7 @@ async def open_server(
         url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
         metrics_url = url_of(for_metrics[0]) if for_metrics else ""
         media = tuple(address for router in routers for address in router.context.addresses)
-        server = Server(gateway, doors, url, metrics_url, media, tls, durable)
+        server = Server(gateway, doors, url, metrics_url, media, tls, durable, webhooks)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
             if webhooks is not None:

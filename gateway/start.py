@@ -21,6 +21,7 @@ from gateway.identity.keys import KeyFileError, load_keys
 from gateway.presence.durable import Durable, open_durable
 from gateway.presence.signatures import Signer, WebhookKeyError, load_signer
 from gateway.presence.store import StoreError
+from protocol.errors import RequestError
 
 if TYPE_CHECKING:
     from gateway.presence.webhook_service import Webhooks
@@ -79,18 +80,22 @@ async def send_webhooks(stack: AsyncExitStack, gateway: Gateway, durable: Durabl
     # Most gateways send none, and importing it takes time and memory.
     from gateway.presence.webhook_service import open_webhooks
 
-    return await stack.enter_async_context(
-        open_webhooks(
-            config.webhook_urls,
-            check_webhook_keys(config),
-            timeout=config.webhook_timeout,
-            backlog=config.webhook_backlog,
-            journal=gateway.journal,
-            feed=gateway.backend_feed,
-            lists=gateway.channels,
-            durable=durable,
-        )
+    webhooks = open_webhooks(
+        config.webhook_urls,
+        check_webhook_keys(config),
+        timeout=config.webhook_timeout,
+        backlog=config.webhook_backlog,
+        journal=gateway.journal,
+        feed=gateway.backend_feed,
+        lists=gateway.channels,
+        durable=durable,
     )
+    try:
+        return await stack.enter_async_context(webhooks)
+    except RequestError as refused:
+        raise StartError(
+            f"cannot follow the channels for webhook_urls: {refused.message}; see max_watches"
+        ) from refused
 
 
 def check(config: Config) -> None:

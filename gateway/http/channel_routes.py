@@ -44,8 +44,10 @@ def no_mover(_: Channel, __: str, ___: str) -> Member:
     raise RequestError(ErrorCode.CONFLICT, "nobody can be moved here")
 
 
-def channel_answers(channels: Mapping[str, Channel], move: Mover) -> dict[str, dict[str, BodyAnswer]]:
-    """The answers by path and method."""
+def channel_answers(
+    channels: Mapping[str, Channel], move: Mover, message_backlog: int
+) -> dict[str, dict[str, BodyAnswer]]:
+    """The answers by path and method. Members for whom ``message_backlog`` bytes wait get no messages."""
 
     def listing(_: Request, __: bytes) -> Response:
         return _json(ChannelList(tuple(summary_of(channel) for channel in channels.values())))
@@ -68,6 +70,7 @@ def channel_answers(channels: Mapping[str, Channel], move: Mover) -> dict[str, d
         channel, new = _channel(channels, request), _read_untrusted(body, NewMessage)
         names = channel.members if new.to is None else dict.fromkeys(new.to)
         receivers = [channel.members[name] for name in names if name in channel.members]
+        receivers = [one for one in receivers if one.connection.backlog < message_backlog]
         frame = Frame.of(MessageReceived(new.from_, new.data))
         return _json(MessageDelivered(sum(receiver.send(frame) for receiver in receivers)))
 

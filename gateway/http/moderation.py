@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from gateway.channel.channels import Channels
 from gateway.channel.moderation import ADMIN
+from gateway.config import Config
 from gateway.http import openapi
 from gateway.http.api_objects import PathIds
 from gateway.http.channel_routes import CHANNEL, PARTICIPANT, Mover, channel_answers
@@ -35,15 +36,16 @@ _QUERIES: Final = {
 _Decide = Callable[[Request], None]
 
 
-def moderation_routes(admin_token: str | None, channels: Channels, move: Mover) -> list[Route]:
+def moderation_routes(config: Config, channels: Channels, move: Mover) -> list[Route]:
     """Return the routes. Without a token to check, they all answer 404."""
 
     def nothing(_: Request) -> Response:
         raise HTTPException(HTTPStatus.NOT_FOUND)
 
+    admin_token = config.admin_token
     if admin_token is None:
         return [route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
-    answers = channel_answers(channels.channels, move)
+    answers = channel_answers(channels.channels, move, config.message_backlog_bytes)
     answers[openapi.PATH] = {"GET": lambda request, body: Response(openapi.openapi(), media_type="application/json")}
     for path, found in _decisions(channels).items():
         answers.setdefault(path, {}).update({method: _decided(channels, decide) for method, decide in found.items()})

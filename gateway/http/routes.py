@@ -59,7 +59,7 @@ def make_app(
         *_health(is_ready),
         *([_metrics(metrics)] if config.metrics_port is None else []),
         route("/page.json", page_settings),
-        *moderation_routes(config.admin_token, channels, move),
+        *moderation_routes(config, channels, move),
         Mount("/", WebFiles(config.web_root or Path(__file__).parent.parent / "web" / "dist")),
     ]
     return _make_app(routes, config.hsts_seconds)

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Never
 from urllib.parse import urlsplit
 
@@ -16,13 +17,17 @@ from gateway.presence.durable import Durable
 from gateway.presence.feed import Feed
 from gateway.presence.journal import Journal
 from gateway.presence.signatures import Signer
-from gateway.presence.webhooks import AT_ONCE, NOTHING, SAVE_INTERVAL, Lists, Message, Receiver
+from gateway.presence.webhooks import AT_ONCE, NOTHING, SAVE_INTERVAL, Lists, Message, Problem, Receiver
 
 log = structlog.get_logger(__name__)
 
 _MOST_ANSWER: Final = 64 * 1024
 """Bytes of an answer that are read, so that its connection can be used again."""
+SAVE_SECONDS: Final = 1.0
+"""Seconds that the last note may take."""
 _HEADERS: Final = {"content-type": "application/json", "user-agent": "trio-sfu"}
+_OF_ALL: Final = frozenset({401, 403, 408, 425, 429})
+"""Refusals below 500 that concern the gateway, and not what one message says."""
 _REST: Final = 5.0
 """Seconds until a receiver is served again after a fault of ours."""
 
@@ -37,7 +42,7 @@ class HttpPost:
     journal: Journal
     timeout: float
 
-    async def __call__(self, message: Message) -> str | None:
+    async def __call__(self, message: Message) -> Problem | None:
         """Send a message. Return what went wrong, or None if the receiver took it (2xx)."""
         headers = {**_HEADERS, **self.signer.headers(message.id, int(self.journal.clock()), message.body)}
         with trio.move_on_after(self.timeout):
@@ -48,10 +53,13 @@ class HttpPost:
                         size += len(piece)
                         if size > _MOST_ANSWER:
                             break
-                    return None if response.is_success else f"HTTP {response.status_code}"
+                    if response.is_success:
+                        return None
+                    status = response.status_code
+                    return Problem(f"HTTP {status}", is_of_message=status < 500 and status not in _OF_ALL)
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-                return str(error) or type(error).__name__
-        return f"no answer within {self.timeout:g} s"
+                return Problem(str(error) or type(error).__name__)
+        return Problem(f"no answer within {self.timeout:g} s")
 
 
 @define(eq=False)
@@ -61,23 +69,30 @@ class Webhooks:
     receivers: Mapping[str, Receiver]
     durable: Durable | None
     _saved: dict[str, int] = field(factory=dict)
+    _running: trio.CancelScope = field(factory=trio.CancelScope)
 
-    async def run(self) -> Never:
-        """Deliver until cancelled."""
-        async with trio.open_nursery() as nursery:
-            for receiver in self.receivers.values():
-                nursery.start_soon(_run_guarded, receiver, name=f"webhooks to {receiver.name}")
-            while True:
-                await trio.sleep(SAVE_INTERVAL)
-                await self.save()
+    async def run(self) -> None:
+        """Deliver until :meth:`finish`."""
+        with self._running:
+            async with trio.open_nursery() as nursery:
+                for receiver in self.receivers.values():
+                    nursery.start_soon(_run_guarded, receiver, name=f"webhooks to {receiver.name}")
+                while True:
+                    await trio.sleep(SAVE_INTERVAL)
+                    await self.save()
 
     async def finish(self, seconds: float) -> None:
-        """Give what waits so many seconds to reach the receivers, and note how far they got."""
+        """Give what waits so many seconds to reach the receivers, note how far they got, and deliver nothing more. The
+        second call does nothing."""
+        if self._running.cancel_called:
+            return
         with trio.move_on_after(seconds):
             async with trio.open_nursery() as nursery:
                 for receiver in self.receivers.values():
                     nursery.start_soon(receiver.wait_empty)
-        await self.save()
+        self._running.cancel()
+        with trio.move_on_after(SAVE_SECONDS):  # the disk may hang
+            await self.save()
 
     async def save(self) -> None:
         """Note on disk how much each receiver has got. Without a journal on disk, do nothing."""
@@ -116,7 +131,12 @@ async def open_webhooks(
         for number, url in enumerate(urls, 1):
             # Without the environment: a proxy or a password there is meant for other programs.
             client = httpx2.AsyncClient(
-                verify=verify, timeout=timeout, trust_env=False, limits=httpx2.Limits(max_connections=AT_ONCE)
+                verify=verify,
+                timeout=timeout,
+                trust_env=False,
+                limits=httpx2.Limits(max_connections=AT_ONCE),
+                # Whatever a receiver sets, it would grow without end.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             )
             await stack.enter_async_context(client)
             post = HttpPost(client, url, signer, journal, timeout)

@@ -9,7 +9,7 @@ A request may come twice. Its ``webhook-id`` is the same then.
 
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from random import SystemRandom
@@ -33,6 +33,8 @@ LONGEST_PAUSE: Final = 60.0
 """Seconds to wait after the first failure of a request, and at most. Each pause is up to twice as long as the last."""
 SAVE_INTERVAL: Final = 0.25
 """Seconds between two notes on disk of how much the receivers have got."""
+ROOM: Final = 0.9
+"""The part of the backlog that stays when too much waits."""
 NOTHING: Final = -1
 """In place of the number of an entry: the receiver must be told everything anew."""
 
@@ -53,7 +55,15 @@ class Message:
     number: int
 
 
-Post = Callable[[Message], Awaitable[str | None]]
+@frozen
+class Problem:
+    """Why a receiver has not taken a request. ``is_of_message`` says that it may take others, about other channels."""
+
+    reason: str
+    is_of_message: bool = False
+
+
+Post = Callable[[Message], Awaitable[Problem | None]]
 """Sends a request to the receiver, and returns what went wrong. None if the receiver took it."""
 
 
@@ -61,7 +71,7 @@ class Lists(Protocol):
     """The part of the channels that a receiver may have to be told as a whole."""
 
     @property
-    def channels(self) -> Iterable[str]: ...
+    def channels(self) -> Collection[str]: ...
     def state_of(self, channel_id: str) -> WatchedChannel: ...
 
 
@@ -80,14 +90,14 @@ class _Lane:
     """What waits for the receiver about one channel.
 
     ``oldest`` is the number of the oldest entry that it has not got. ``lost`` counts how often entries gave way to the
-    whole list, since that was sent last.
+    whole list, since that was sent last. ``pause`` is how long it waits after the receiver has refused a request.
     """
 
     channel_id: str
     oldest: int
     entries: deque[Entry] = field(factory=deque)
     lost: int = 0
-    is_queued: bool = False
+    pause: float = 0.0
 
 
 @define(eq=False)
@@ -112,6 +122,8 @@ class Receiver:
     _must_start_over: bool = False
     _is_starting_over: bool = False
     _newest: int = 0
+    _resets: int = 0
+    _tasks: trio.Nursery = field(init=False)
     # The tasks that wait for a lane.
     _idle: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _empty: trio.Event = field(factory=trio.Event)
@@ -142,8 +154,8 @@ class Receiver:
         lane.entries.append(entry)
         self.waiting += 1
         if self.waiting > self.backlog:
-            self._drop(max(self._lanes.values(), key=lambda one: len(one.entries)))
-        if len(self._lanes) > 2 * self.backlog:
+            self._make_room()
+        if len(self._lanes) > 2 * max(self.backlog, len(self.lists.channels)):
             self.start_over()
 
     def start_over(self) -> None:
@@ -165,6 +177,13 @@ class Receiver:
     def _enqueue(self, lane: _Lane) -> None:
         self._ready.append(lane)
         self._idle.unpark()
+
+    def _make_room(self) -> None:
+        """Let the fullest channels give way. This makes room for many entries, because it looks at every channel."""
+        for lane in sorted(self._lanes.values(), key=lambda one: len(one.entries), reverse=True):
+            self._drop(lane)
+            if self.waiting <= ROOM * self.backlog:
+                return
 
     def _drop(self, lane: _Lane) -> None:
         self._count_dropped(len(lane.entries))
@@ -196,9 +215,11 @@ class Receiver:
                 self._note_empty()
             with trio.CancelScope() as self._deliveries:
                 if not self._must_start_over:
-                    async with trio.open_nursery() as nursery:
+                    # A task may have taken a lane just before it was cancelled.
+                    self._ready = deque(self._lanes.values())
+                    async with trio.open_nursery() as self._tasks:
                         for _ in range(AT_ONCE):
-                            nursery.start_soon(self._deliver)
+                            self._tasks.start_soon(self._deliver)
 
     async def wait_empty(self) -> None:
         """Wait until nothing waits for the receiver."""
@@ -211,17 +232,22 @@ class Receiver:
             while not self._ready:
                 await self._idle.park()
             lane = self._ready.popleft()
-            if lane.lost:
-                await self._deliver_list(lane)
-            elif lane.entries:
-                await self._deliver_entry(lane)
+            is_taken = await self._deliver_first(lane)
             if not self._is_present(lane):
-                pass  # everything starts over
+                continue  # everything starts over
+            if not is_taken:
+                lane.pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * lane.pause))
+                self._tasks.start_soon(self._enqueue_later, lane)
             elif lane.entries or lane.lost:
+                lane.pause = 0.0
                 self._enqueue(lane)
             else:
                 del self._lanes[lane.channel_id]
                 self._note_empty()
+
+    async def _enqueue_later(self, lane: _Lane) -> None:
+        await trio.sleep(lane.pause * self.random())
+        self._enqueue(lane)
 
     def _is_present(self, lane: _Lane) -> bool:
         return self._lanes.get(lane.channel_id) is lane
@@ -231,53 +257,72 @@ class Receiver:
             self._empty.set()
             self._empty = trio.Event()
 
-    async def _deliver_entry(self, lane: _Lane) -> None:
+    async def _deliver_first(self, lane: _Lane) -> bool:
+        """Deliver what comes first in a lane: the whole list, or an entry. Return whether the receiver took it."""
+        if lane.lost:
+            return await self._deliver_list(lane)
         entry = lane.entries[0]
-        await self._post_until_taken(self._change(entry))
+        if await self._post_until_answered(lambda: self._change(entry)) is None:
+            return False
         lane.oldest = entry.number + 1
         if self._is_present(lane) and lane.entries and lane.entries[0] is entry:  # it may have given way to the list
             lane.entries.popleft()
             self.waiting -= 1
+        return True
 
-    async def _deliver_list(self, lane: _Lane) -> None:
-        lost, message = lane.lost, self._list(lane.channel_id)
-        await self.journal.wait_committed(message.number)
-        await self._post_until_taken(message)
-        if not self._is_present(lane):
-            return
-        lane.oldest = message.number + 1
-        while lane.entries and lane.entries[0].number <= message.number:
-            lane.entries.popleft()
-            self.waiting -= 1
-        lane.lost -= lost
+    async def _deliver_list(self, lane: _Lane) -> bool:
+        lost = lane.lost
+        message = await self._post_until_answered(lambda: self._list(lane.channel_id))
+        if message is None:
+            return False
+        if self._is_present(lane):
+            lane.oldest = message.number + 1
+            while lane.entries and lane.entries[0].number <= message.number:
+                lane.entries.popleft()
+                self.waiting -= 1
+            lane.lost -= lost
+        return True
 
     async def _post_until_taken(self, message: Message) -> None:
+        while await self._post_until_answered(lambda: message) is None:
+            await trio.sleep(LONGEST_PAUSE * self.random())
+
+    async def _post_until_answered(self, make: Callable[[], Message]) -> Message | None:
+        """Make a message and post it, again and again. Return it once the receiver has taken it. None if the receiver
+        refuses this message, and perhaps no other."""
         while True:
             if not self._pause:
-                if await self._attempt(message, FIRST_PAUSE):
-                    return
-                continue
-            async with self._trying:
-                pause = self._pause
-                await trio.sleep(pause * self.random())
-                if await self._attempt(message, min(LONGEST_PAUSE, 2 * pause)):
-                    return
+                message, problem = await self._attempt(make, FIRST_PAUSE)
+            else:
+                async with self._trying:
+                    pause = self._pause
+                    await trio.sleep(pause * self.random())
+                    message, problem = await self._attempt(make, min(LONGEST_PAUSE, 2 * pause))
+            if problem is None:
+                return message
+            if problem.is_of_message:
+                return None
 
-    async def _attempt(self, message: Message, pause: float) -> bool:
-        """Post a message once. ``pause`` follows if it fails."""
+    async def _attempt(self, make: Callable[[], Message], pause: float) -> tuple[Message, Problem | None]:
+        """Post a message once. ``pause`` follows for all messages if the receiver does not answer."""
+        message = make()
+        await self.journal.wait_committed(message.number)
         figures, problem = self.figures, await self.post(message)
+        if problem is None or problem.is_of_message:
+            self._pause = 0.0
         if problem is None:
             figures.delivered += 1
             if figures.failing_since is not None:
                 log.info("webhooks are delivered again", receiver=self.name, waiting=self.waiting)
-            figures.failing_since, self._pause = None, 0.0
-            return True
+            figures.failing_since = None
+            return message, None
         figures.failures += 1
         if figures.failing_since is None:
             figures.failing_since = trio.current_time()
-            log.warning("webhook not delivered; it waits", receiver=self.name, why=problem)
-        self._pause = max(pause, self._pause)
-        return False
+            log.warning("webhook not delivered; it waits", receiver=self.name, why=problem.reason[:200])
+        if not problem.is_of_message:
+            self._pause = max(pause, self._pause)
+        return message, problem
 
     # Messages.
 
@@ -287,16 +332,20 @@ class Receiver:
     def _list(self, channel_id: str) -> Message:
         number = self.journal.number
         text = encode_value(self.lists.state_of(channel_id))
-        name = f"{number}-{sha256(channel_id.encode()).hexdigest()[:16]}"
+        name = f"{number}-{self._resets}-{sha256(channel_id.encode()).hexdigest()[:16]}"
         return self._message("presence.snapshot", name, text, number, self.journal.clock())
 
     def _reset(self) -> Message:
         """The order to forget everything. The lists of all open channels follow it."""
         number = self.journal.committed
+        self._resets += 1
         self._newest = max(self._newest, number)
+        self.subscription.prefixes[""] = number  # what the lists contain must not come again
         for channel_id in list(self.lists.channels):
             self._lane_of(channel_id, number + 1).lost += 1
-        return self._message("presence.reset", f"{number}-reset", '{"prefix":""}', number, self.journal.clock())
+        return self._message(
+            "presence.reset", f"{number}-reset-{self._resets}", '{"prefix":""}', number, self.journal.clock()
+        )
 
     def _message(self, kind: str, name: str, data: str, number: int, at: float) -> Message:
         timestamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -19,6 +19,7 @@ from gateway.session.session import Session
 from gateway.session.statistics import session_stats
 from gateway.session.watching import unwatch as unwatch_channels
 from gateway.session.watching import watch as watch_channels
+from protocol.codec import encode_value
 from protocol.errors import ErrorCode, RequestError
 from protocol.events import MessageReceived
 from protocol.moderation import RenewToken, TokenRenewed
@@ -253,7 +254,8 @@ def move(session: Session, data: Move) -> Moved:
 
 @handler(needs=None)
 def update(session: Session, data: Update) -> Done:
-    session.spend_broadcast()
+    size = 0 if data.metadata is None else len(encode_value(data.metadata))
+    session.spend_broadcast(1 + size * len(session.channel.members) // MESSAGE_BYTES_PER_TOKEN)
     given = {"username": data.username, "metadata": data.metadata}
     session.channel.update(session.member, **{name: value for name, value in given.items() if value is not None})
     return Done()

@@ -1,7 +1,7 @@
 """The queue of one receiver of webhooks, under virtual time: what is sent, in which order, and when again."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -12,25 +12,27 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.connection.outbox import Frame
 from gateway.presence.feed import Feed
-from gateway.presence.journal import Journal
-from gateway.presence.webhooks import AT_ONCE, LONGEST_PAUSE, Message, Receiver
+from gateway.presence.journal import Entry, Journal
+from gateway.presence.webhooks import AT_ONCE, LONGEST_PAUSE, Message, Problem, Receiver
 from protocol.events import VoiceState
-from protocol.vocabulary import Participant
+from protocol.vocabulary import Participant, Position
 from protocol.watching import WatchedChannel
 
 
 @define
 class Far:
-    """The program far away. ``refuses`` says why it takes nothing, ``holds`` keeps answers back."""
+    """The program far away. ``refuses`` says why it takes nothing, and ``refuses_about`` about which channels it takes
+    nothing. ``holds`` keeps answers back."""
 
     refuses: str | None = None
+    refuses_about: str | None = None
     holds: bool = False
     asked: list[tuple[float, str]] = field(factory=list)
     taken: list[Any] = field(factory=list)
     busy: int = 0
     most_busy: int = 0
 
-    async def post(self, message: Message) -> str | None:
+    async def post(self, message: Message) -> Problem | None:
         self.asked.append((trio.current_time(), message.id))
         self.busy += 1
         self.most_busy = max(self.most_busy, self.busy)
@@ -40,9 +42,13 @@ class Far:
             await trio.sleep(0.01)
         finally:
             self.busy -= 1
-        if self.refuses is None:
-            self.taken.append(json.loads(message.body))
-        return self.refuses
+        if self.refuses is not None:
+            return Problem(self.refuses)
+        received = json.loads(message.body)
+        if self.refuses_about is not None and received["data"].get("channelId", "").startswith(self.refuses_about):
+            return Problem("HTTP 413", is_of_message=True)
+        self.taken.append(received)
+        return None
 
     def lines(self) -> list[tuple[str, str, int]]:
         """The type, the channel and the revision of each message about a channel."""
@@ -70,6 +76,10 @@ class House:
             ada = Participant("ada", "Ada", "2026-11-01T09:30:00Z")
             state = VoiceState("user_updated", channel_id, "ada", "Ada", 1, revision, ada, 1)
             self.journal.append(channel_id, "user_updated", (1, revision), Frame.of(state), "ada")
+
+    def entries(self, channel_id: str) -> Iterator[Entry]:
+        """The changes of a channel, newest first."""
+        return reversed(self.journal.changes_after(channel_id, Position(1, 0)) or [])
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -163,3 +173,33 @@ async def test_a_stranger_and_a_receiver_with_a_gap_are_told_to_forget_everythin
     await eventually(lambda: house.far.lines())
     assert house.far.taken[0]["type"] == "presence.reset"
     assert house.far.lines() == [("snapshot", "lobby", 3)]
+
+
+async def test_channels_that_the_receiver_refuses_hold_up_no_others(autojump_clock: MockClock, house: House) -> None:
+    house.far.refuses_about = "bad"
+    for number in range(2 * AT_ONCE):
+        house.change(f"bad{number}")
+    for number in range(20):
+        house.change(f"good{number}")
+    await eventually(lambda: len(house.far.taken) == 20)
+    assert trio.current_time() - house.far.asked[0][0] < 1
+    assert house.receiver.waiting == 2 * AT_ONCE
+    house.far.refuses_about = None
+    await eventually(lambda: not house.receiver.waiting)
+
+
+async def test_an_entry_in_the_step_of_a_new_beginning_is_not_forgotten(
+    autojump_clock: MockClock, house: House
+) -> None:
+    house.change("lobby")
+    await eventually(lambda: house.far.taken)
+    house.far.taken.clear()
+    # A task wakes for the first one, and takes the last one, before it learns that everything starts over.
+    for channel in ("lobby", "attic"):
+        house.change(channel)
+        house.receiver.receive(next(house.entries(channel)))
+        house.receiver.start_over()
+    house.change("cellar")
+    await eventually(lambda: house.receiver.delivered == house.journal.number)
+    assert {channel for _, channel, _ in house.far.lines()} == {"lobby", "attic", "cellar"}
+    await house.receiver.wait_empty()

@@ -152,7 +152,8 @@ export class Inbound {
     for (const { consumer, repairTime } of this.#entries.values()) {
       if (consumer?.kind !== "video") continue;
       const ssrc = consumer.rtpParameters.encodings?.[0]?.ssrc ?? -1;
-      delay(consumer.rtpReceiver, repairTime.next(asked.get(ssrc) ?? 0, roundTripMs, now));
+      const count = asked.get(ssrc);
+      if (count !== undefined) delay(consumer.rtpReceiver, repairTime.next(count, roundTripMs, now));
     }
   }
 

@@ -55,6 +55,7 @@ export class Session {
   readonly #signalling: Signalling;
   readonly #handlers: SessionHandlers;
   readonly #self: string;
+  readonly #channelId: string;
   readonly #roster: Roster;
   readonly #inbound: Inbound;
   readonly #outbound: Outbound;
@@ -75,6 +76,7 @@ export class Session {
     this.#signalling = signalling;
     this.#handlers = handlers;
     this.#self = ok.userId;
+    this.#channelId = ok.channelId;
     this.#moderates = ok.grants.includes("moderate");
     this.#roster = new Roster(ok.participants, ok.revision);
     const context = { device, signalling, iceServers: ok.iceServers };
@@ -201,7 +203,9 @@ export class Session {
   /** The session goes on over another WebSocket. If the gateway had to drop something, follow its state. */
   resumed(state: SessionResumed): void {
     if (this.#closed || !state.lost) return;
-    const { participants = [], revision = 0, transports = [], producers = [], consumers = [] } = state;
+    const { participants = [], revision = 0, transports = [], producers = [], consumers = [], channelId } = state;
+    // A moderator has moved the person meanwhile, and the event for that is among the lost ones.
+    if (channelId !== undefined && channelId !== this.#channelId) return this.#handlers.moved(channelId);
     for (const transport of this.#transports) transport.reconcile(transports);
     this.#inbound.reconcile(consumers);
     this.#outbound.reconcile(producers);
