@@ -80,6 +80,23 @@ describe("a missing revision", () => {
   });
 });
 
+describe("a session that was moved by a moderator", () => {
+  const state = { lost: true, lastRequest: 9, lastEvent: 9, epoch: 1, revision: 7, producers: [], transports: [], consumers: [] };
+
+  it("goes to the other channel, also if it hears of it only by resuming", async () => {
+    const { session, log } = await join([participant("ada", ["camera"])]);
+    session.resumed({ ...state, channelId: "kitchen", participants: [participant("cleo"), participant("me")] });
+    expect(log).toEqual(["moved to kitchen"]);
+  });
+
+  it("stays where it is if it resumes in its own channel", async () => {
+    const { session, log, now } = await join([participant("ada")]);
+    session.resumed({ ...state, channelId: "lobby", participants: [participant("bea"), participant("me")] });
+    expect(log).toEqual(["ada left", "bea joined"]);
+    expect(now().participants.map(({ userId }) => userId)).toEqual(["bea", "me"]);
+  });
+});
+
 describe("a closed session", () => {
   it("has stopped every received track", async () => {
     const { session } = await join([participant("ada", ["microphone", "camera"])]);
