@@ -1,9 +1,12 @@
 /**
- * Asks the gateway for consumers. Requests of one turn of the event loop go together: whoever joins a large channel
+ * Asks the gateway for consumers. Many requests of one turn of the event loop go together: whoever joins a large channel
  * wants a hundred streams at once.
  */
 import { LIMITS, type RequestMap } from "./protocol";
 import { RequestError, type Signalling } from "./signalling";
+
+/** With fewer streams, each has a request of its own: the first answer comes sooner. */
+const MANY = 8;
 
 type Consumed = RequestMap["consume"]["ok"];
 
@@ -35,20 +38,26 @@ export class ConsumeRequests {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const [transportId, wanted] of waiting) {
+      if (wanted.length < MANY) {
+        for (const each of wanted) void this.#sendOne(transportId, each);
+        continue;
+      }
       for (let begin = 0; begin < wanted.length; begin += LIMITS.maxConsumedAtOnce) {
-        void this.#send(transportId, wanted.slice(begin, begin + LIMITS.maxConsumedAtOnce));
+        void this.#sendMany(transportId, wanted.slice(begin, begin + LIMITS.maxConsumedAtOnce));
       }
     }
   }
 
-  async #send(transportId: string, wanted: readonly Wanted[]): Promise<void> {
-    const [first, ...others] = wanted;
+  async #sendOne(transportId: string, { producerId, resolve, reject }: Wanted): Promise<void> {
     try {
-      if (first && others.length === 0) {
-        const { producerId } = first;
-        first.resolve(await this.#signalling.request("consume", { transportId, producerId, paused: true }));
-        return;
-      }
+      resolve(await this.#signalling.request("consume", { transportId, producerId, paused: true }));
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  async #sendMany(transportId: string, wanted: readonly Wanted[]): Promise<void> {
+    try {
       const producerIds = wanted.map(({ producerId }) => producerId);
       const answer = await this.#signalling.request("consume_many", { transportId, producerIds, paused: true });
       const consumers = new Map(answer.consumers.map((each) => [each.producerId, each]));
