@@ -27,7 +27,6 @@ from gateway.ops.metrics import Metrics
 from gateway.ops.room import watch_room
 from gateway.place import Place, enter_place
 from gateway.presence.durable import Durable
-from gateway.presence.webhook_metrics import WebhookMetrics
 from gateway.reload import Reread, reload
 from gateway.session.lifecycle import serve_client
 from gateway.start import (
@@ -190,7 +189,6 @@ async def open_server(
             router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
         durable = await keep_journal(stack, gateway)
         webhooks = await send_webhooks(stack, gateway, durable)
-        metrics.registry.register(WebhookMetrics(() if webhooks is None else webhooks.receivers.values()))
         doors = make_doors(gateway, serve_client, tls)
         url = url_of(listeners[0], "http" if tls is None else "https") if listeners else ""
         metrics_url = url_of(for_metrics[0]) if for_metrics else ""

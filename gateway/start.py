@@ -21,6 +21,7 @@ from gateway.identity.keys import KeyFileError, load_keys
 from gateway.presence.durable import Durable, open_durable
 from gateway.presence.signatures import Signer, WebhookKeyError, load_signer
 from gateway.presence.store import StoreError
+from gateway.presence.webhook_metrics import WebhookMetrics
 from protocol.errors import RequestError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ async def send_webhooks(stack: AsyncExitStack, gateway: Gateway, durable: Durabl
     # Most gateways send none, and importing it takes time and memory.
     from gateway.presence.webhook_service import open_webhooks
 
-    webhooks = open_webhooks(
+    opened = open_webhooks(
         config.webhook_urls,
         check_webhook_keys(config),
         timeout=config.webhook_timeout,
@@ -91,11 +92,12 @@ async def send_webhooks(stack: AsyncExitStack, gateway: Gateway, durable: Durabl
         durable=durable,
     )
     try:
-        return await stack.enter_async_context(webhooks)
+        webhooks = await stack.enter_async_context(opened)
     except RequestError as refused:
-        raise StartError(
-            f"cannot follow the channels for webhook_urls: {refused.message}; see max_watches"
-        ) from refused
+        why = f"cannot follow the channels for webhook_urls: {refused.message}; see max_watches"
+        raise StartError(why) from refused
+    gateway.metrics.registry.register(WebhookMetrics(webhooks.receivers.values()))
+    return webhooks
 
 
 def check(config: Config) -> None:

@@ -213,13 +213,14 @@ class Receiver:
                 await self._post_until_taken(self._reset())
                 self._is_starting_over = False
                 self._note_empty()
-            with trio.CancelScope() as self._deliveries:
-                if not self._must_start_over:
-                    # A task may have taken a lane just before it was cancelled.
-                    self._ready = deque(self._lanes.values())
-                    async with trio.open_nursery() as self._tasks:
-                        for _ in range(AT_ONCE):
-                            self._tasks.start_soon(self._deliver)
+            if self._must_start_over:
+                continue
+            # A task may have taken a lane just before it was cancelled.
+            self._ready = deque(self._lanes.values())
+            async with trio.open_nursery() as self._tasks:
+                self._deliveries = self._tasks.cancel_scope
+                for _ in range(AT_ONCE):
+                    self._tasks.start_soon(self._deliver)
 
     async def wait_empty(self) -> None:
         """Wait until nothing waits for the receiver."""
@@ -284,8 +285,12 @@ class Receiver:
         return True
 
     async def _post_until_taken(self, message: Message) -> None:
-        while await self._post_until_answered(lambda: message) is None:
-            await trio.sleep(LONGEST_PAUSE * self.random())
+        pause = FIRST_PAUSE
+        while True:
+            if await self._post_until_answered(lambda: message) is not None:
+                return
+            await trio.sleep(pause * self.random())
+            pause = min(LONGEST_PAUSE, 2 * pause)
 
     async def _post_until_answered(self, make: Callable[[], Message]) -> Message | None:
         """Make a message and post it, again and again. Return it once the receiver has taken it. None if the receiver
