@@ -27,13 +27,11 @@ class PathIds:
 
 @frozen
 class ChannelSummary:
-    """An open channel, as of ``epoch`` and ``revision``."""
+    """An open channel, as of now."""
 
     channel_id: ChannelId
     members: Count
     locked: bool
-    epoch: Count
-    revision: Count
     max_members: MemberLimit | None = None
 
 
@@ -46,8 +44,10 @@ class ChannelList:
 
 @frozen
 class ChannelDetails(ChannelSummary):
-    """A channel with the whole list of its participants."""
+    """A channel with the whole list of its participants, as of ``epoch`` and ``revision``."""
 
+    epoch: Count = field(kw_only=True)
+    revision: Count = field(kw_only=True)
     participants: tuple[Participant, ...] = field(kw_only=True)
 
 
@@ -95,9 +95,7 @@ class MessageDelivered:
 def summary_of(channel: Channel) -> ChannelSummary:
     """The channel as it is now."""
     state = channel.state
-    return ChannelSummary(
-        channel.id, len(channel.members), state.locked, channel.epoch, channel.revision, state.max_members
-    )
+    return ChannelSummary(channel.id, len(channel.members), state.locked, state.max_members)
 
 
 def details_of(channel: Channel) -> ChannelDetails:
@@ -107,9 +105,9 @@ def details_of(channel: Channel) -> ChannelDetails:
         channel.id,
         len(channel.members),
         state.locked,
-        channel.epoch,
-        channel.revision,
         state.max_members,
+        epoch=channel.epoch,
+        revision=channel.revision,
         participants=channel.snapshot(),
     )
 
