@@ -225,7 +225,9 @@ class Connection:
     def _put(self, frame: Frame) -> bool:
         if self.attachment is None:  # The replay log has it for the next socket.
             return self.end_reason is None
-        taken = self.attachment.outbox.put(frame)
+        # The last answer goes together with the goodbye. Otherwise its client might close the connection in between.
+        at_once = self.in_session and self.end_reason is None
+        taken = self.attachment.outbox.put(frame, at_once=at_once)
         if not taken:
             # A closed outbox also refuses, but then the connection has an end reason already.
             self.end(end_reasons.TOO_SLOW, "outbox_bytes")

@@ -131,8 +131,8 @@ class Outbox:
     _sent_at: float = -math.inf
     _changed: trio.Event | None = None
 
-    def put(self, frame: Frame) -> bool:
-        """Queue a frame and return whether it was accepted."""
+    def put(self, frame: Frame, *, at_once: bool = True) -> bool:
+        """Queue a frame and return whether it was accepted. ``at_once`` lets it go before the sending task runs."""
         if self._closed or self._refuses:
             return False
         if self._queue and self.size + frame.size > self.max_bytes:
@@ -143,7 +143,7 @@ class Outbox:
             self._waiting_since = trio.current_time()
         self._queue.append(frame)
         self.size += frame.size
-        if not (is_first and self._is_idle and self._send_at_once(frame)):
+        if not (at_once and is_first and self._is_idle and self._send_at_once(frame)):
             self._wake_waiters()
         return True
 
