@@ -130,7 +130,8 @@ class Server:
             while self.gateway.seats:  # noqa: ASYNC110: no event announces it
                 await trio.sleep(_LOOK_EVERY)
         if self.webhooks is not None:  # both would deliver, and what this one delivers late could undo a change
-            await self.webhooks.finish(min(self.config.goodbye_timeout, bounded.deadline - trio.current_time()))
+            left = bounded.deadline - trio.current_time()  # none, if a session was stuck
+            await self.webhooks.finish(max(0.0, min(self.config.goodbye_timeout, left)))
         if self.durable is not None:
             # The successor opens the file as soon as it has the lock.
             await self.durable.finish(max(0.0, bounded.deadline - trio.current_time()))

@@ -268,6 +268,20 @@ async def test_updates_are_limited_as_messages_are(autojump_clock: MockClock) ->
         assert await ada.error("update", username="three") == "rate_limited"
 
 
+async def test_many_producers_in_one_request_count_as_several_requests(autojump_clock: MockClock) -> None:
+    async with open_rig(request_rate=1, request_burst=5) as rig:
+        (ada,) = await rig.joined("ada")  # costs one of the five
+        assert await ada.error("consume_many", transportId="t", producerIds=["p"] * 32) == "not_found"
+        assert await ada.error("ping") == "rate_limited"
+
+
+async def test_much_metadata_in_a_large_channel_costs_more(autojump_clock: MockClock) -> None:
+    async with open_rig(message_rate=1, message_burst=2) as rig:
+        ada, *_ = await rig.joined(*(f"user-{number}" for number in range(20)))
+        await ada.ok("update", metadata={"about": "x" * 4000})
+        assert await ada.error("update", username="Ada") == "rate_limited"
+
+
 async def test_without_a_common_codec_consume_fails_and_the_client_stays(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")

@@ -43,6 +43,7 @@ class Backend:
     def take(self, headers: dict[str, str], body: bytes) -> None:
         """Take a message. Raises ``WebhookVerificationError`` if its signature is wrong."""
         Webhook(SECRET).verify(body, headers)
+        assert "cookie" not in headers  # each answer sets one, and the gateway keeps none
         message = json.loads(body)
         known = self.ids.get(headers["webhook-id"], 0)
         self.ids[headers["webhook-id"]] = known + 1
@@ -122,7 +123,10 @@ class Backend:
             self.refused += 1
         self.changed.set()
         self.changed = trio.Event()
-        for event in (h11.Response(status_code=status, headers=[("content-length", "0")]), h11.EndOfMessage()):
+        for event in (
+            h11.Response(status_code=status, headers=[("content-length", "0"), ("set-cookie", f"a{len(self.ids)}=1")]),
+            h11.EndOfMessage(),
+        ):
             if data := http.send(event):
                 await stream.send_all(data)
 

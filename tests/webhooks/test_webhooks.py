@@ -1,7 +1,8 @@
 """Webhooks over real sockets: a backend that fails, hangs or comes back late ends with the history of the lists."""
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import trio
 
 from gateway.config import Config
 from gateway.presence import webhooks
+from gateway.presence.store import FILE_NAME
 from gateway.server import Server, StartError, open_server
-from protocol.client import Client, connect
+from protocol.client import Client, ConnectionClosed, connect
 from tests.eventually import eventually
 from tests.webhooks.backend import Backend, open_backend, write_secret
 
@@ -144,3 +146,28 @@ async def test_a_key_that_is_none_keeps_the_gateway_from_starting(tmp_path: Path
     with pytest.raises(StartError, match="must be one line: whsec_"):
         async with open_server(config):
             pass
+
+
+@pytest.mark.parametrize("stuck", [False, True], ids=["all leave", "a session is stuck"])
+async def test_at_a_hand_over_nothing_is_delivered_after_the_lock_is_released(tmp_path: Path, stuck: bool) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    at_release: list[tuple[int, int]] = []
+    async with open_backend() as backend:
+        async with running(tmp_path, backend, state_dir=state, exit_timeout=0.1, courtesy_timeout=0.1) as server:
+            async with people(server, "ada@lobby") as (ada,):
+                await backend.until(lambda: backend.present() == {"lobby": ["ada"]})
+                if stuck:
+                    server.gateway.seats["stuck"] = next(iter(server.gateway.seats.values()))
+                await server.hand_over(lambda: at_release.append((len(backend.ids), server.gateway.journal.number)))
+                server.gateway.seats.clear()
+                with pytest.raises(ConnectionClosed):
+                    await ada.ping()
+            server.gateway.journal.append("late", "channel_opened", (server.gateway.journal.epoch + 1, 0))
+        [(told, number)] = at_release
+        assert len(backend.ids) == told
+        if not stuck:
+            assert backend.history["lobby"][-1]["type"] == "user_left"
+            with closing(sqlite3.connect(state / FILE_NAME)) as database:
+                [(saved,)] = database.execute("SELECT number FROM progress").fetchall()
+            assert saved >= number - 1  # the last entry is that the channel closed, which no webhook tells
