@@ -359,4 +359,9 @@ async def connect_over(
 
 
 def _only_cancelled_beside(error: BaseException, group: BaseExceptionGroup[BaseException]) -> bool:
-    return all(other is error or isinstance(other, trio.Cancelled) for other in group.exceptions)
+    return all(
+        other is error
+        or isinstance(other, trio.Cancelled)
+        or (isinstance(other, BaseExceptionGroup) and _only_cancelled_beside(error, other))  # of tasks with nurseries
+        for other in group.exceptions
+    )

@@ -58,3 +58,37 @@ def test_a_program_cancelled_at_any_step_leaves_nothing_behind(stream_pair: Stre
     while trio.run(run_cancelled_at, step, stream_pair, clock=MockClock(autojump_threshold=0)):
         step += 1
     assert step > 20
+
+
+class BodyError(Exception):
+    """Raised by the program."""
+
+
+async def raise_and_cancel_at(step: int) -> bool:
+    """Let a program raise while it is cancelled at a step after that. Return whether the program came that far."""
+    ours, theirs = memory_stream_pair()
+    program = trio.CancelScope()
+    error = BodyError()
+    instrument = CancelAtStep(step, program)
+    caught: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve, theirs, answer_everything)
+        with program:
+            try:
+                async with connect_over(ours, timeouts=TIMEOUTS) as client:
+                    await client.ping()
+                    trio.lowlevel.add_instrument(instrument)
+                    raise error
+            except BaseException as raised:
+                caught = raised
+        trio.lowlevel.remove_instrument(instrument)
+        nursery.cancel_scope.cancel()
+    assert caught is error
+    return instrument.left <= 0
+
+
+def test_an_exception_of_the_program_comes_out_unchanged_though_it_is_cancelled_at_any_step_of_its_end() -> None:
+    step = 1
+    while trio.run(raise_and_cancel_at, step, clock=MockClock(autojump_threshold=0)):
+        step += 1
+    assert step > 5
