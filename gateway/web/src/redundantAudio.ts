@@ -16,30 +16,37 @@ const WINDOW_MS = 5_000;
 const LEAST_SHARE = 0.01;
 /** A single lost packet is no sign of more. */
 const LEAST_LOST = 2;
+/** The gateway may ask twice for a single packet. */
+const LEAST_ASKED = 3;
 /** How long RED stays on after the last sign of loss. */
 const HOLD_MS = 25_000;
 
-interface Sample {
-  readonly at: number;
+/**
+ * All packets so far, those that the gateway reports as lost, and its requests for lost packets. A packet that came
+ * again counts as received in the reports. It came late, though.
+ */
+export interface Counted {
   readonly sent: number;
   readonly lost: number;
+  readonly asked: number;
 }
 
 /** Judges from the counters of the sent audio whether it should be sent as RED. */
 export class LossJudge {
-  #samples: Sample[] = [];
+  #samples: (Counted & { readonly at: number })[] = [];
   #until = -Infinity;
 
-  /** Whether RED is worth its bytes at `now`. `sent` and `lost` count all packets so far. */
-  judge(now: number, sent: number, lost: number): boolean {
+  /** Whether RED is worth its bytes at `now`. */
+  judge(now: number, { sent, lost, asked }: Counted): boolean {
     const oldest = this.#samples[0];
     // Fewer packets than before: a stream has ended.
-    if (oldest && (sent < oldest.sent || lost < oldest.lost)) this.#samples = [];
+    if (oldest && (sent < oldest.sent || asked < oldest.asked)) this.#samples = [];
     this.#samples = this.#samples.filter(({ at }) => at > now - WINDOW_MS);
-    this.#samples.push({ at: now, sent, lost });
-    const first = this.#samples[0] as Sample;
-    const lately = lost - first.lost;
-    if (lately >= LEAST_LOST && lately >= LEAST_SHARE * (sent - first.sent)) this.#until = now + HOLD_MS;
+    this.#samples.push({ at: now, sent, lost, asked });
+    const first = this.#samples[0] as Counted;
+    const least = LEAST_SHARE * (sent - first.sent);
+    if (lost - first.lost >= Math.max(LEAST_LOST, least)) this.#until = now + HOLD_MS;
+    if (asked - first.asked >= Math.max(LEAST_ASKED, least)) this.#until = now + HOLD_MS;
     return now < this.#until;
   }
 }
@@ -72,8 +79,7 @@ export class RedundantAudio {
   /** Switch RED on or off, as the gateway's reports say. Nobody else may negotiate meanwhile. */
   async review(producers: Iterable<types.Producer>): Promise<void> {
     if (!this.#peer || this.#transport.connectionState !== "connected") return;
-    const { sent, lost } = await counted(producers);
-    const wanted = this.#judge.judge(performance.now(), sent, lost);
+    const wanted = this.#judge.judge(performance.now(), await counted(producers));
     if (wanted === this.#isOn || !this.#answer || this.#peer.signalingState !== "stable") return;
     this.#isOn = wanted;
     try {
@@ -113,15 +119,18 @@ function redFirst(section: string, offered: string): string {
     .replace(/^a=rtpmap:/m, `a=rtpmap:${red} red/48000/2\r\na=fmtp:${red} ${opus}/${opus}\r\na=rtpmap:`);
 }
 
-/** The packets of all audio that were sent so far, and those that the gateway reports as lost. */
-async function counted(producers: Iterable<types.Producer>): Promise<{ sent: number; lost: number }> {
-  let [sent, lost] = [0, 0];
+/** The counters of all sent audio together. */
+async function counted(producers: Iterable<types.Producer>): Promise<Counted> {
+  let [sent, lost, asked] = [0, 0, 0];
   for (const producer of producers) {
     if (producer.kind !== "audio" || producer.closed) continue;
     for (const entry of (await producer.getStats()).values() as Iterable<Record<string, unknown>>) {
-      if (entry["type"] === "outbound-rtp") sent += Number(entry["packetsSent"] ?? 0);
+      if (entry["type"] === "outbound-rtp") {
+        sent += Number(entry["packetsSent"] ?? 0);
+        asked += Number(entry["nackCount"] ?? 0);
+      }
       if (entry["type"] === "remote-inbound-rtp") lost += Number(entry["packetsLost"] ?? 0);
     }
   }
-  return { sent, lost };
+  return { sent, lost, asked };
 }

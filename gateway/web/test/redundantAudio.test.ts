@@ -9,7 +9,7 @@ describe("the judge of losses", () => {
   function judged(...lost: number[]): boolean[] {
     const judge = new LossJudge();
     let total = 0;
-    return lost.map((count, second) => judge.judge(second * 1_000, second * 50, (total += count)));
+    return lost.map((count, second) => judge.judge(second * 1_000, { sent: second * 50, lost: (total += count), asked: 0 }));
   }
 
   it("wants no RED while nothing, or a single packet, is lost", () => {
@@ -23,16 +23,34 @@ describe("the judge of losses", () => {
     expect(after).toBe(5 + 25);
   });
 
+  it("wants RED when the gateway asks for packets, though all of them come again in time", () => {
+    const judge = new LossJudge();
+    const asked = [0, 1, 2, 3].map((count, second) => judge.judge(second * 1_000, { sent: second * 50, lost: 0, asked: count }));
+    expect(asked).toEqual([false, false, false, true]);
+  });
+
+  it("takes a loss back when the packet comes again, and does not forget what it has seen", () => {
+    const judge = new LossJudge();
+    const counts = [
+      { lost: 0, asked: 0 },
+      { lost: 1, asked: 1 },
+      { lost: 0, asked: 2 },
+      { lost: 0, asked: 3 },
+    ];
+    const wanted = counts.map((each, second) => judge.judge(second * 1_000, { sent: second * 50, ...each }));
+    expect(wanted).toEqual([false, false, false, true]);
+  });
+
   it("does not count what was lost before the first look", () => {
-    expect(new LossJudge().judge(0, 1_000, 500)).toBe(false);
+    expect(new LossJudge().judge(0, { sent: 1_000, lost: 500, asked: 500 })).toBe(false);
   });
 
   it("begins anew when a stream ends and takes its counters away", () => {
     const judge = new LossJudge();
-    judge.judge(0, 1_000, 500);
-    judge.judge(1_000, 50, 0);
-    expect(judge.judge(2_000, 100, 0)).toBe(false);
-    expect(judge.judge(3_000, 150, 3)).toBe(true);
+    judge.judge(0, { sent: 1_000, lost: 500, asked: 500 });
+    judge.judge(1_000, { sent: 50, lost: 0, asked: 0 });
+    expect(judge.judge(2_000, { sent: 100, lost: 0, asked: 0 })).toBe(false);
+    expect(judge.judge(3_000, { sent: 150, lost: 3, asked: 0 })).toBe(true);
   });
 });
 
@@ -81,16 +99,17 @@ describe("a connection that sends audio", () => {
     };
     const transport = { handler: { name, _pc: peer }, connectionState: "connected" } as unknown as types.Transport;
     const audio = new RedundantAudio(transport, { sendRtpCapabilities: { codecs } } as unknown as Device);
-    const counters = { sent: 0, lost: 0 };
+    const counters = { sent: 0, lost: 0, asked: 0 };
     const getStats = async () =>
       new Map<string, unknown>([
-        ["out", { type: "outbound-rtp", packetsSent: counters.sent }],
+        ["out", { type: "outbound-rtp", packetsSent: counters.sent, nackCount: counters.asked }],
         ["report", { type: "remote-inbound-rtp", packetsLost: counters.lost }],
       ]);
     const producers = [{ kind: "audio", closed: false, getStats }] as unknown as types.Producer[];
-    const second = async (lost: number) => {
+    const second = async (lost: number, asked = 0) => {
       counters.sent += 50;
       counters.lost += lost;
+      counters.asked += asked;
       await vi.advanceTimersByTimeAsync(1_000);
       await audio.review(producers);
     };
@@ -105,6 +124,14 @@ describe("a connection that sends audio", () => {
     expect(answers).toEqual([answer, withRedFirst(answer, offer)]);
     for (let more = 0; more < 30; more += 1) await second(0);
     expect(answers.slice(2)).toEqual([answer]);
+  });
+
+  it("negotiates RED when the gateway asks for packets", async () => {
+    const { peer, answers, second } = connection([red]);
+    await peer.setRemoteDescription({ type: "answer", sdp: answer });
+    await second(0);
+    await second(0, 3);
+    expect(answers).toEqual([answer, withRedFirst(answer, offer)]);
   });
 
   it("keeps RED when mediasoup-client negotiates meanwhile", async () => {
