@@ -70,20 +70,16 @@ async def raise_and_cancel_at(step: int) -> bool:
     program = trio.CancelScope()
     error = BodyError()
     instrument = CancelAtStep(step, program)
-    caught: BaseException | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve, theirs, answer_everything)
-        with program:
-            try:
-                async with connect_over(ours, timeouts=TIMEOUTS) as client:
-                    await client.ping()
-                    trio.lowlevel.add_instrument(instrument)
-                    raise error
-            except BaseException as raised:
-                caught = raised
+        with program, pytest.raises(BodyError) as caught:
+            async with connect_over(ours, timeouts=TIMEOUTS) as client:
+                await client.ping()
+                trio.lowlevel.add_instrument(instrument)
+                raise error
         trio.lowlevel.remove_instrument(instrument)
         nursery.cancel_scope.cancel()
-    assert caught is error
+    assert caught.value is error
     return instrument.left <= 0
 
 
