@@ -28,6 +28,7 @@ from protocol.events import (
 )
 from protocol.moderation import (
     ChannelChanged,
+    Deafen,
     EndChannel,
     LimitMembers,
     LockChannel,
@@ -35,6 +36,7 @@ from protocol.moderation import (
     RemoveParticipant,
     RenewToken,
     TokenRenewed,
+    Undeafen,
     UnlockChannel,
     Unmute,
 )
@@ -103,6 +105,7 @@ __all__ = [
     "ConsumerStats",
     "ConsumerUpdated",
     "CreateTransport",
+    "Deafen",
     "Delivered",
     "Direction",
     "Done",
@@ -163,6 +166,7 @@ __all__ = [
     "TransportState",
     "TransportStateChanged",
     "TransportStats",
+    "Undeafen",
     "UnlockChannel",
     "Unmute",
     "Unwatch",

@@ -48,6 +48,22 @@ class Unmute(RequestData[Done]):
     source: Source
 
 
+@request("deafen")
+@frozen
+class Deafen(RequestData[Done]):
+    """Let a member receive no media, so that the member cannot change this."""
+
+    user_id: UserId
+
+
+@request("undeafen")
+@frozen
+class Undeafen(RequestData[Done]):
+    """Let a user receive media again. Its consumers go on as its own pauses say."""
+
+    user_id: UserId
+
+
 @request("lock_channel")
 @frozen
 class LockChannel(RequestData[Done]):

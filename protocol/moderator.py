@@ -4,11 +4,13 @@ from typing import Protocol, TypeVar
 
 from protocol.declarations import OkData, RequestData
 from protocol.moderation import (
+    Deafen,
     EndChannel,
     LimitMembers,
     LockChannel,
     Mute,
     RemoveParticipant,
+    Undeafen,
     UnlockChannel,
     Unmute,
 )
@@ -35,6 +37,14 @@ class Moderator(Protocol):
     async def unmute(self, user_id: str, source: Source) -> None:
         """Let a user resume its producers of one source."""
         await self.request(Unmute(user_id, source))
+
+    async def deafen(self, user_id: str) -> None:
+        """Let a member receive no media, until :meth:`undeafen`."""
+        await self.request(Deafen(user_id))
+
+    async def undeafen(self, user_id: str) -> None:
+        """Let a user receive media again."""
+        await self.request(Undeafen(user_id))
 
     async def lock_channel(self, *, seconds: int | None = None) -> None:
         """Let no newcomer in. With ``seconds``, the lock stays for this time after the channel is empty."""

@@ -90,6 +90,16 @@ class Moderation:
         self._open_channel(channel_id, "this source is not muted").unmute(user_id, source)
         self._record("unmute", channel_id, by, member=user_id, source=source)
 
+    def deafen(self, channel_id: str, user_id: str, *, by: str) -> None:
+        """Let a member receive no media until :meth:`undeafen`. Raises ``not_found`` without such a member."""
+        self._open_channel(channel_id, "no such participant").deafen(user_id)
+        self._record("deafen", channel_id, by, member=user_id)
+
+    def undeafen(self, channel_id: str, user_id: str, *, by: str) -> None:
+        """Let a user receive media again. Raises ``not_found`` if the user is not deafened."""
+        self._open_channel(channel_id, "this user is not deafened").undeafen(user_id)
+        self._record("undeafen", channel_id, by, member=user_id)
+
     def lock(self, channel_id: str, seconds: float | None = None, *, by: str) -> None:
         """Let no newcomer in. With ``seconds``, the lock also counts for so long while the channel is not open.
 

@@ -87,12 +87,19 @@ def _decisions(channels: Channels) -> dict[str, dict[str, _Decide]]:
     def unmute(request: Request) -> None:
         moderation.unmute(**_participant(request), source=_source_untrusted(request), by=ADMIN)
 
+    def deafen(request: Request) -> None:
+        moderation.deafen(**_participant(request), by=ADMIN)
+
+    def undeafen(request: Request) -> None:
+        moderation.undeafen(**_participant(request), by=ADMIN)
+
     return {
         CHANNEL: {"DELETE": end},
         f"{CHANNEL}/lock": {"PUT": lock, "DELETE": unlock},
         f"{CHANNEL}/limit": {"PUT": limit, "DELETE": end_limit},
         PARTICIPANT: {"DELETE": remove},
         f"{PARTICIPANT}/mutes/{{source}}": {"PUT": mute, "DELETE": unmute},
+        f"{PARTICIPANT}/deafen": {"PUT": deafen, "DELETE": undeafen},
     }
 
 

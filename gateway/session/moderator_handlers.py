@@ -7,11 +7,13 @@ from gateway.identity.rights import MODERATE
 from gateway.session.dispatch import handler
 from gateway.session.session import Session
 from protocol.moderation import (
+    Deafen,
     EndChannel,
     LimitMembers,
     LockChannel,
     Mute,
     RemoveParticipant,
+    Undeafen,
     UnlockChannel,
     Unmute,
 )
@@ -36,6 +38,20 @@ def mute(session: Session, data: Mute) -> Done:
 def unmute(session: Session, data: Unmute) -> Done:
     session.spend_broadcast()
     session.moderation.unmute(session.channel.id, data.user_id, data.source, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def deafen(session: Session, data: Deafen) -> Done:
+    session.spend_broadcast()
+    session.moderation.deafen(session.channel.id, data.user_id, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def undeafen(session: Session, data: Undeafen) -> Done:
+    session.spend_broadcast()
+    session.moderation.undeafen(session.channel.id, data.user_id, by=session.member.user_id)
     return Done()
 
 

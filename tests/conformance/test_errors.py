@@ -46,6 +46,8 @@ async def test_a_request_of_an_unknown_type_is_refused(autojump_clock: MockClock
         ("remove_participant", {"userId": "ben"}),
         ("mute", {"userId": "ben", "source": "camera"}),
         ("unmute", {"userId": "ben", "source": "camera"}),
+        ("deafen", {"userId": "ben"}),
+        ("undeafen", {"userId": "ben"}),
         ("lock_channel", {}),
         ("unlock_channel", {}),
         ("limit_members", {"maxMembers": 5}),

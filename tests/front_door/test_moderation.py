@@ -113,6 +113,20 @@ async def test_a_source_is_muted_and_unmuted(autojump_clock: MockClock) -> None:
         await alice.ok("resume", producerId=voice)
 
 
+async def test_a_member_is_deafened_and_hears_again(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, _alice, bob):
+        path = f"{KITCHEN}/participants/alice/deafen"
+        answer = await ask(door, "PUT", path)
+        told = await bob.voice_state("user_updated")
+        assert (answer.status, answer.headers["channel-revision"]) == (204, str(told["revision"]))
+        assert told["participant"]["deafened"] is True
+        assert (await ask(door, "GET", f"{KITCHEN}/participants/alice")).json["participant"] == told["participant"]
+        assert (await ask(door, "DELETE", path)).status == 204
+        assert "deafened" not in (await bob.voice_state("user_updated"))["participant"]
+        actions = [line["action"] for line in rig.log if line["event"] == "moderated"]
+        assert actions == ["deafen", "undeafen"]
+
+
 async def test_a_channel_is_locked_limited_and_opened_again(autojump_clock: MockClock) -> None:
     async with house() as (rig, door, alice, _bob):
         for path, state, code in (
@@ -157,6 +171,8 @@ async def test_a_channel_is_ended(autojump_clock: MockClock) -> None:
         ("PUT", f"{KITCHEN}/participants/carol/mutes/camera"),
         ("PUT", f"{KITCHEN}/participants/alice/mutes/trumpet"),
         ("DELETE", f"{KITCHEN}/participants/alice/mutes/camera"),
+        ("PUT", f"{KITCHEN}/participants/carol/deafen"),
+        ("DELETE", f"{KITCHEN}/participants/alice/deafen"),
         ("PUT", "/api/channels/nowhere/limit?members=5"),
         ("DELETE", "/api/channels/nowhere/limit"),
         ("DELETE", "/api/channels/nowhere"),
@@ -178,6 +194,8 @@ DECISIONS = [
     ("DELETE", f"{KITCHEN}/participants/alice"),
     ("PUT", f"{KITCHEN}/participants/alice/mutes/camera"),
     ("DELETE", f"{KITCHEN}/participants/alice/mutes/camera"),
+    ("PUT", f"{KITCHEN}/participants/alice/deafen"),
+    ("DELETE", f"{KITCHEN}/participants/alice/deafen"),
 ]
 
 

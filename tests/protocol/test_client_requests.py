@@ -74,6 +74,8 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "remove_participant": lambda client: client.remove_participant("anna", seconds=60),
     "mute": lambda client: client.mute("anna", "microphone"),
     "unmute": lambda client: client.unmute("anna", "microphone"),
+    "deafen": lambda client: client.deafen("anna"),
+    "undeafen": lambda client: client.undeafen("anna"),
     "lock_channel": lambda client: client.lock_channel(seconds=60),
     "unlock_channel": lambda client: client.unlock_channel(),
     "limit_members": lambda client: client.limit_members(5, seconds=60),

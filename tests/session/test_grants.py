@@ -192,6 +192,8 @@ PRIVILEGED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("remove_participant", {"userId": "nobody"}, {"moderate"}),
     ("mute", {"userId": "nobody", "source": "camera"}, {"moderate"}),
     ("unmute", {"userId": "nobody", "source": "camera"}, {"moderate"}),
+    ("deafen", {"userId": "nobody"}, {"moderate"}),
+    ("undeafen", {"userId": "nobody"}, {"moderate"}),
     ("lock_channel", {}, {"moderate"}),
     ("unlock_channel", {}, {"moderate"}),
     ("limit_members", {"maxMembers": 9}, {"moderate"}),

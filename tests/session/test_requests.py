@@ -35,6 +35,8 @@ NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
     ("remove_participant", {"userId": "ben"}),
     ("mute", {"userId": "ben", "source": "camera"}),
     ("unmute", {"userId": "ben", "source": "camera"}),
+    ("deafen", {"userId": "ben"}),
+    ("undeafen", {"userId": "ben"}),
     ("lock_channel", {}),
     ("unlock_channel", {}),
     ("limit_members", {"maxMembers": 5}),

@@ -108,6 +108,7 @@ export type Participant = {
   metadata: Record<string, unknown>;
   producers: ParticipantProducer[];
   mutedSources?: Source[];
+  deafened?: boolean;
 };
 
 /** Enter a channel. The `username` is trimmed. The gateway makes a missing `userId` or `sessionSecret`. */
@@ -253,6 +254,16 @@ export type Mute = {
 export type Unmute = {
   userId: string;
   source: Source;
+};
+
+/** Let a member receive no media, so that the member cannot change this. */
+export type Deafen = {
+  userId: string;
+};
+
+/** Let a user receive media again. Its consumers go on as its own pauses say. */
+export type Undeafen = {
+  userId: string;
 };
 
 /** Let no newcomer in. The lock ends with the channel, or `seconds` after that. */
@@ -605,6 +616,8 @@ export type RequestMap = {
   remove_participant: { data: RemoveParticipant; ok: Done };
   mute: { data: Mute; ok: Done };
   unmute: { data: Unmute; ok: Done };
+  deafen: { data: Deafen; ok: Done };
+  undeafen: { data: Undeafen; ok: Done };
   lock_channel: { data: LockChannel; ok: Done };
   unlock_channel: { data: UnlockChannel; ok: Done };
   limit_members: { data: LimitMembers; ok: Done };
