@@ -30,6 +30,14 @@ class RemoveParticipant(RequestData[Done]):
     seconds: KeptSeconds | None = None
 
 
+@request("readmit_participant")
+@frozen
+class ReadmitParticipant(RequestData[Done]):
+    """Let a user in again, before the time is over for which a moderator keeps it out."""
+
+    user_id: UserId
+
+
 @request("mute")
 @frozen
 class Mute(RequestData[Done]):

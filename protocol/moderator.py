@@ -9,6 +9,7 @@ from protocol.moderation import (
     LimitMembers,
     LockChannel,
     Mute,
+    ReadmitParticipant,
     RemoveParticipant,
     Undeafen,
     UnlockChannel,
@@ -29,6 +30,10 @@ class Moderator(Protocol):
     async def remove_participant(self, user_id: str, *, seconds: int | None = None) -> None:
         """End the session of a member. With ``seconds``, also keep the user out of the channel for this time."""
         await self.request(RemoveParticipant(user_id, seconds))
+
+    async def readmit_participant(self, user_id: str) -> None:
+        """Let a user in again who was removed for a time."""
+        await self.request(ReadmitParticipant(user_id))
 
     async def mute(self, user_id: str, source: Source) -> None:
         """Pause a member's producers of one source, until :meth:`unmute`."""

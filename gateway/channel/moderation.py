@@ -75,10 +75,19 @@ class Moderation:
         if seconds is not None:
             now = trio.current_time()
             sites = {site_of(connection.remote) for connection in expelled}
-            for name in (user_id, *(site for site in sites if site is not None)):
-                if self._removals.add(channel_id, name, now + seconds, now):
+            for site in (None, *(site for site in sites if site is not None)):
+                if self._removals.add(channel_id, user_id, now + seconds, now, site):
                     self.metrics.limits.reached("max_removals")
         self._record("remove", channel_id, by, member=user_id, for_seconds=seconds)
+
+    def readmit(self, channel_id: str, user_id: str, *, by: str) -> None:
+        """Let a user in again who was removed for a time, and the user's address.
+
+        Raises :exc:`RequestError` with ``not_found`` if no removal keeps the user out.
+        """
+        if not self._removals.end(channel_id, user_id, trio.current_time()):
+            raise RequestError(ErrorCode.NOT_FOUND, "no moderator keeps this user out")
+        self._record("readmit", channel_id, by, member=user_id)
 
     def mute(self, channel_id: str, user_id: str, source: Source, *, by: str) -> None:
         """Pause a member's producers of a source until :meth:`unmute`. Raises ``not_found`` without such a member."""

@@ -16,7 +16,7 @@ from gateway.http.api_objects import (
     ParticipantChange,
     ParticipantDetails,
 )
-from gateway.http.channel_routes import CHANNEL, CHANNELS, MESSAGES, MOVE, PARTICIPANT
+from gateway.http.channel_routes import CHANNEL, CHANNELS, MESSAGES, MOVE, PARTICIPANT, REMOVAL
 from protocol.json_schema import class_reference, value_schema
 from protocol.limits import MAX_MEMBERS_LIMIT, MAX_MODERATION_SECONDS
 from protocol.vocabulary import ChannelId, Source, UserId
@@ -138,6 +138,10 @@ def _about_participants(definitions: dict[str, _Json]) -> dict[str, _Json]:
             "parameters": of_participant,
             "put": describe("deafen", "Let a member receive no media"),
             "delete": describe("undeafen", "Let a member receive media again"),
+        },
+        REMOVAL: {
+            "parameters": of_participant,
+            "delete": describe("readmitParticipant", "Let a user in again who was removed for a time"),
         },
     }
 

@@ -12,6 +12,7 @@ from protocol.moderation import (
     LimitMembers,
     LockChannel,
     Mute,
+    ReadmitParticipant,
     RemoveParticipant,
     Undeafen,
     UnlockChannel,
@@ -24,6 +25,13 @@ from protocol.responses import Done
 def remove_participant(session: Session, data: RemoveParticipant) -> Done:
     session.spend_broadcast()
     session.moderation.remove(session.channel.id, data.user_id, data.seconds, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def readmit_participant(session: Session, data: ReadmitParticipant) -> Done:
+    session.spend_broadcast()
+    session.moderation.readmit(session.channel.id, data.user_id, by=session.member.user_id)
     return Done()
 
 

@@ -44,6 +44,7 @@ async def test_a_request_of_an_unknown_type_is_refused(autojump_clock: MockClock
         ("stats", {}),
         ("renew_token", {"token": "t"}),
         ("remove_participant", {"userId": "ben"}),
+        ("readmit_participant", {"userId": "ben"}),
         ("mute", {"userId": "ben", "source": "camera"}),
         ("unmute", {"userId": "ben", "source": "camera"}),
         ("deafen", {"userId": "ben"}),

@@ -165,5 +165,7 @@ async def test_a_moderator_with_the_python_client(autojump_clock: MockClock, tmp
         await eve.join("lobby", "Eve", token=token("eve"))
         await mia.remove_participant("eve", seconds=60)
         assert await end_of(eve) == 4403
+        await mia.readmit_participant("eve")
+        assert await refused(mia.readmit_participant("eve")) == ErrorCode.NOT_FOUND
         await mia.end_channel()
         assert [await end_of(client) for client in (mia, ben)] == [4410, 4410]

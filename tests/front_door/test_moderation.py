@@ -70,6 +70,17 @@ async def test_a_participant_is_removed_for_a_time(autojump_clock: MockClock) ->
         await (await rig.connect()).join("alice", "kitchen")
 
 
+async def test_a_removed_participant_is_let_in_again(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, _alice, _bob):
+        removal = f"{KITCHEN}/removals/alice"
+        assert (await ask(door, "DELETE", removal)).status == 404
+        assert (await ask(door, "DELETE", f"{KITCHEN}/participants/alice?seconds=60")).status == 204
+        assert (await ask(door, "DELETE", f"{removal}?seconds=60")).status == 400
+        assert (await ask(door, "DELETE", removal)).status == 204
+        await (await rig.connect()).join("alice", "kitchen")
+        assert (await ask(door, "DELETE", removal)).status == 404
+
+
 async def test_an_absent_user_can_be_kept_out_for_a_time(autojump_clock: MockClock) -> None:
     async with house() as (rig, door, _alice, _bob):
         assert (await ask(door, "DELETE", "/api/channels/nowhere/participants/eve?seconds=2592000")).status == 204
@@ -171,6 +182,7 @@ async def test_a_channel_is_ended(autojump_clock: MockClock) -> None:
         ("PUT", f"{KITCHEN}/participants/carol/mutes/camera"),
         ("PUT", f"{KITCHEN}/participants/alice/mutes/trumpet"),
         ("DELETE", f"{KITCHEN}/participants/alice/mutes/camera"),
+        ("DELETE", f"{KITCHEN}/removals/carol"),
         ("PUT", f"{KITCHEN}/participants/carol/deafen"),
         ("DELETE", f"{KITCHEN}/participants/alice/deafen"),
         ("PUT", "/api/channels/nowhere/limit?members=5"),
@@ -196,6 +208,7 @@ DECISIONS = [
     ("DELETE", f"{KITCHEN}/participants/alice/mutes/camera"),
     ("PUT", f"{KITCHEN}/participants/alice/deafen"),
     ("DELETE", f"{KITCHEN}/participants/alice/deafen"),
+    ("DELETE", f"{KITCHEN}/removals/alice"),
 ]
 
 

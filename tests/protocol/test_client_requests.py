@@ -72,6 +72,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "stats": lambda client: client.stats(),
     "renew_token": lambda client: client.renew_token("t"),
     "remove_participant": lambda client: client.remove_participant("anna", seconds=60),
+    "readmit_participant": lambda client: client.readmit_participant("anna"),
     "mute": lambda client: client.mute("anna", "microphone"),
     "unmute": lambda client: client.unmute("anna", "microphone"),
     "deafen": lambda client: client.deafen("anna"),

@@ -190,6 +190,7 @@ PRIVILEGED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("consume_many", {"transportId": "t", "producerIds": ["p"]}, {"subscribe"}),
     ("message", {"data": 1}, {"message"}),
     ("remove_participant", {"userId": "nobody"}, {"moderate"}),
+    ("readmit_participant", {"userId": "nobody"}, {"moderate"}),
     ("mute", {"userId": "nobody", "source": "camera"}, {"moderate"}),
     ("unmute", {"userId": "nobody", "source": "camera"}, {"moderate"}),
     ("deafen", {"userId": "nobody"}, {"moderate"}),

@@ -65,6 +65,7 @@ async def lose(client: RawClient) -> None:
 
 MODERATION: list[tuple[str, dict[str, Any]]] = [
     ("remove_participant", {"userId": "ben"}),
+    ("readmit_participant", {"userId": "ben"}),
     ("mute", {"userId": "ben", "source": "microphone"}),
     ("unmute", {"userId": "ben", "source": "microphone"}),
     ("deafen", {"userId": "ben"}),
@@ -107,6 +108,7 @@ async def test_each_decision_is_logged_with_its_moderator_and_counted(autojump_c
         await mia.ok("limit_members", maxMembers=5)
         await mia.ok("limit_members")
         await mia.ok("remove_participant", userId="ben", seconds=600)
+        await mia.ok("readmit_participant", userId="ben")
         rig.gateway.channels.moderation.end("lobby", by=ADMIN)
         assert await mia.wait_closed() == 4410
         lines = [line for line in rig.log if line["event"] == "moderated"]
@@ -121,6 +123,7 @@ async def test_each_decision_is_logged_with_its_moderator_and_counted(autojump_c
             ("limit", "mia"),
             ("end_limit", "mia"),
             ("remove", "mia"),
+            ("readmit", "mia"),
             ("end", "the admin token"),
         ]
         assert (lines[0]["member"], lines[0]["source"]) == ("ben", "camera")
@@ -145,6 +148,21 @@ async def test_a_moderator_removes_a_member_for_a_time(autojump_clock: MockClock
         assert (await refusal(rig, "ben"))["code"] == "forbidden"
         await trio.sleep(60)
         await join(rig, "ben")
+
+
+async def test_a_moderator_lets_a_removed_user_in_again(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben = await join(rig, "mia", moderates=True), await join(rig, "ben")
+        assert await mia.error("readmit_participant", userId="ben") == "not_found"
+        await mia.ok("remove_participant", userId="ben", seconds=60)
+        assert await ben.wait_closed() == 4403
+        await mia.ok("readmit_participant", userId="ben")
+        ben = await join(rig, "ben")
+        # That is over, and so is a removal whose time is over.
+        assert await mia.error("readmit_participant", userId="ben") == "not_found"
+        await mia.ok("remove_participant", userId="ben", seconds=60)
+        await trio.sleep(60)
+        assert await mia.error("readmit_participant", userId="ben") == "not_found"
 
 
 async def test_removing_an_absent_user_is_not_found(autojump_clock: MockClock, key: str) -> None:

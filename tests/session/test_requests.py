@@ -33,6 +33,7 @@ NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
     ("stats", {}),
     ("renew_token", {"token": "t"}),
     ("remove_participant", {"userId": "ben"}),
+    ("readmit_participant", {"userId": "ben"}),
     ("mute", {"userId": "ben", "source": "camera"}),
     ("unmute", {"userId": "ben", "source": "camera"}),
     ("deafen", {"userId": "ben"}),

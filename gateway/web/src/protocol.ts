@@ -244,6 +244,11 @@ export type RemoveParticipant = {
   seconds?: number;
 };
 
+/** Let a user in again, before the time is over for which a moderator keeps it out. */
+export type ReadmitParticipant = {
+  userId: string;
+};
+
 /** Pause a member's producers of one source, so that the member cannot resume them. */
 export type Mute = {
   userId: string;
@@ -614,6 +619,7 @@ export type RequestMap = {
   ping: { data: Ping; ok: Done };
   stats: { data: GetStats; ok: Stats };
   remove_participant: { data: RemoveParticipant; ok: Done };
+  readmit_participant: { data: ReadmitParticipant; ok: Done };
   mute: { data: Mute; ok: Done };
   unmute: { data: Unmute; ok: Done };
   deafen: { data: Deafen; ok: Done };
