@@ -30,6 +30,14 @@ class RemoveParticipant(RequestData[Done]):
     seconds: KeptSeconds | None = None
 
 
+@request("readmit_participant")
+@frozen
+class ReadmitParticipant(RequestData[Done]):
+    """Let a user in again, before the time is over for which a moderator keeps it out."""
+
+    user_id: UserId
+
+
 @request("mute")
 @frozen
 class Mute(RequestData[Done]):
@@ -46,6 +54,22 @@ class Unmute(RequestData[Done]):
 
     user_id: UserId
     source: Source
+
+
+@request("deafen")
+@frozen
+class Deafen(RequestData[Done]):
+    """Let a member receive no media, so that the member cannot change this."""
+
+    user_id: UserId
+
+
+@request("undeafen")
+@frozen
+class Undeafen(RequestData[Done]):
+    """Let a user receive media again. Its consumers go on as its own pauses say."""
+
+    user_id: UserId
 
 
 @request("lock_channel")

@@ -4,11 +4,14 @@ from typing import Protocol, TypeVar
 
 from protocol.declarations import OkData, RequestData
 from protocol.moderation import (
+    Deafen,
     EndChannel,
     LimitMembers,
     LockChannel,
     Mute,
+    ReadmitParticipant,
     RemoveParticipant,
+    Undeafen,
     UnlockChannel,
     Unmute,
 )
@@ -28,6 +31,10 @@ class Moderator(Protocol):
         """End the session of a member. With ``seconds``, also keep the user out of the channel for this time."""
         await self.request(RemoveParticipant(user_id, seconds))
 
+    async def readmit_participant(self, user_id: str) -> None:
+        """Let a user in again who was removed for a time."""
+        await self.request(ReadmitParticipant(user_id))
+
     async def mute(self, user_id: str, source: Source) -> None:
         """Pause a member's producers of one source, until :meth:`unmute`."""
         await self.request(Mute(user_id, source))
@@ -35,6 +42,14 @@ class Moderator(Protocol):
     async def unmute(self, user_id: str, source: Source) -> None:
         """Let a user resume its producers of one source."""
         await self.request(Unmute(user_id, source))
+
+    async def deafen(self, user_id: str) -> None:
+        """Let a member receive no media, until :meth:`undeafen`."""
+        await self.request(Deafen(user_id))
+
+    async def undeafen(self, user_id: str) -> None:
+        """Let a user receive media again."""
+        await self.request(Undeafen(user_id))
 
     async def lock_channel(self, *, seconds: int | None = None) -> None:
         """Let no newcomer in. With ``seconds``, the lock stays for this time after the channel is empty."""

@@ -110,7 +110,8 @@ class ParticipantProducer:
 class Participant:
     """A member of a channel. ``joined_at`` is ISO 8601 in UTC, with a ``Z``.
 
-    ``muted_sources`` are those that a moderator muted. It is None if there are none.
+    ``muted_sources`` are those that a moderator muted. It is None if there are none. ``deafened`` is True while a
+    moderator lets the member receive no media, and None otherwise.
     """
 
     user_id: UserId
@@ -119,6 +120,7 @@ class Participant:
     metadata: dict[str, Any] = field(factory=dict)
     producers: tuple[ParticipantProducer, ...] = ()
     muted_sources: tuple[Source, ...] | None = None
+    deafened: bool | None = None
 
 
 @frozen(weakref_slot=False)

@@ -70,7 +70,8 @@ class Consumer:
     """One producer's stream on one transport of another peer (or of the same).  A plain object, without a task.
 
     All consumers of equal streams at equal receivers share one ``plan``.  ``paused`` is the wish of its owner,
-    ``producer_paused`` that of the producer's owner.  ``bounds`` are the highest layers that its owner wants, and
+    ``producer_paused`` that of the producer's owner.  ``held`` says that the receiver may get nothing, whatever its
+    owner wishes (:meth:`sfu.peer.Peer.set_deaf`).  ``bounds`` are the highest layers that its owner wants, and
     ``limit`` those for which the receiver's path has room.  ``starved`` says that it has room for none.  ``priority``
     is from 1 to 255; consumers with more get room first.  ``target`` is the encoding that it should forward.  Until a
     key frame of that encoding comes, the data plane goes on with the encoding from before.
@@ -82,6 +83,7 @@ class Consumer:
         "_rtp_parameters",
         "bounds",
         "closed",
+        "held",
         "id",
         "layers",
         "limit",
@@ -108,6 +110,7 @@ class Consumer:
         ssrc: int,
         rtx_ssrc: int | None,
         paused: bool,
+        held: bool = False,
     ) -> None:
         self.id = id_
         self.plane_id = plane_id
@@ -118,6 +121,7 @@ class Consumer:
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
         self.paused = paused
+        self.held = held
         self.closed = False
         self.bounds: Layers | None = None
         self.layers: Layers | None = None
@@ -156,8 +160,13 @@ class Consumer:
 
     @property
     def wanted(self) -> bool:
-        """Whether its owner and the producer's owner want it to flow."""
-        return not (self.closed or self.paused or self.producer.paused)
+        """Whether its owner and the producer's owner want it to flow, and the receiver may get it."""
+        return not (self.closed or self.stopped or self.producer.paused)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody on the receiving side stops it: its owner, or whoever lets the receiver get nothing."""
+        return self.paused or self.held
 
     def stats(self) -> ConsumerStats:
         """The statistics since it began."""
@@ -198,18 +207,33 @@ class Consumer:
     # Pauses.
 
     def set_paused(self, paused: bool, now: float) -> None:
-        if paused == self.paused:
+        """Stop it as its owner wishes, or let it go on."""
+        self._stop(paused, self.held, now)
+
+    def set_held(self, held: bool, now: float) -> None:
+        """Stop it whatever its owner wishes, or let it go on as its owner wishes.  Tell the owner that no layers come.
+
+        Another step may have closed it by now.
+        """
+        layers = self.layers
+        if not self.closed:
+            self._stop(self.paused, held, now)
+        if self.layers != layers:
+            self.transport.consumer_updated(self)
+
+    def _stop(self, paused: bool, held: bool, now: float) -> None:
+        if (paused, held) == (self.paused, self.held):
             return
         wanted = self.best_wanted
-        self.paused = paused
+        self.paused, self.held = paused, held
         self._report_demand(wanted)
         self._apply_pauses()
         self.on_unblocked(now)
         self.transport.share_bandwidth()
 
     def _apply_pauses(self) -> None:
-        """The data plane forwards it only if neither its owner nor a lack of bandwidth stops it."""
-        self.transport.plane.set_consumer_paused(self.plane_id, self.paused or self.starved)
+        """The data plane forwards it only if nobody on the receiving side and no lack of bandwidth stops it."""
+        self.transport.plane.set_consumer_paused(self.plane_id, self.stopped or self.starved)
         self._forget_layers()
 
     def on_producer_paused(self, now: float) -> None:
@@ -223,7 +247,7 @@ class Consumer:
     def _forget_layers(self) -> None:
         """Forget the layers of a paused stream.  The data plane reports new layers, but it does not report that a pause
         stopped them."""
-        if self.paused or self.starved or self.producer.paused:
+        if self.stopped or self.starved or self.producer.paused:
             self.layers = None
 
     # Layers.
@@ -251,8 +275,8 @@ class Consumer:
 
     @property
     def best_wanted(self) -> int | None:
-        """The best encoding that its owner wants, whether or not it flows.  None while the owner has paused it."""
-        if self.paused:
+        """The best encoding that its owner wants, whether or not it flows.  None while it is stopped."""
+        if self.stopped:
             return None
         top = self.producer.top_encoding
         return top if self.bounds is None else min(self.bounds.spatial, top)

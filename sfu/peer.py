@@ -69,6 +69,7 @@ class Peer:
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
         self.left = False
+        self.deaf = False
         self.exit: PeerExit | None = None
         self.number = self.context.new_number()
         self.cname = ""
@@ -172,7 +173,9 @@ class Peer:
         mid, msid = transport.next_mid(), f"{stream} {consumer_id}"
         rtp_parameters = plan.parameters(ssrc=ssrc, rtx_ssrc=rtx_ssrc, mid=mid, msid=msid, cname=producer.plan.cname)
         plane_id = ConsumerId(self.context.new_number())
-        consumer = Consumer(consumer_id, plane_id, transport, producer, plan, rtp_parameters, ssrc, rtx_ssrc, paused)
+        consumer = Consumer(
+            consumer_id, plane_id, transport, producer, plan, rtp_parameters, ssrc, rtx_ssrc, paused, self.deaf
+        )
         self._connect(consumer, transport, producer, mid)
         return consumer
 
@@ -187,7 +190,7 @@ class Peer:
             consumer.ssrc,
             mid,
             encoding=consumer.target,
-            paused=consumer.paused,
+            paused=consumer.stopped,
             rtx_ssrc=consumer.rtx_ssrc,
         )
         self.consumers[consumer.id] = consumer
@@ -218,6 +221,15 @@ class Peer:
 
     def set_consumer_paused(self, consumer_id: str, paused: bool) -> None:
         self.consumer(consumer_id).set_paused(paused, trio.current_time())
+
+    def set_deaf(self, deaf: bool) -> None:
+        """Send nothing of other peers to this client, whatever it asks for.  It goes on with the pauses that it has.
+
+        An exception concerns this peer alone, because somebody else decides this.
+        """
+        self.deaf = deaf
+        for consumer in list(self.consumers.values()):
+            self.guard(consumer.set_held, deaf, trio.current_time())
 
     def set_layers(self, consumer_id: str, spatial: int, temporal: int) -> None:
         """Set the highest layers that this consumer forwards.  The lowest layer is 0."""

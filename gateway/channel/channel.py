@@ -6,7 +6,7 @@ new revision and its broadcast, and no cancellation can interrupt a removal.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, get_args
+from typing import Any
 
 import attrs
 import trio
@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.channel.member import Member, Publication
 from gateway.channel.recent_speakers import RecentSpeakers
+from gateway.channel.restraints import Restraints
 from gateway.channel.rules import LostMembers, Rule, RuleName, is_lost_member, require_unlocked
 from gateway.config.config import DuplicateUsers
 from gateway.connection import end_reasons
@@ -50,8 +51,8 @@ class Channel:
     happens to a client with the secret of the session that holds its user id: it replaces this session, or it is
     rejected as well.
 
-    Moderators decided about ``rules``, and about ``mutes``: the muted sources of each user. ``lost`` has the members
-    that a lock lets in again.
+    Moderators decided about ``rules``, which concern all, and ``restraints``, which concern single users. ``lost`` has
+    the members that a lock lets in again.
     """
 
     id: str
@@ -68,7 +69,7 @@ class Channel:
     recent_speakers: RecentSpeakers = field(factory=RecentSpeakers)
     duplicate_users: DuplicateUsers = "replace"
     rules: dict[RuleName, Rule] = field(factory=dict)
-    mutes: dict[str, tuple[Source, ...]] = field(factory=dict)
+    restraints: Restraints = field(factory=Restraints)
     lost: LostMembers = field(factory=lambda: LostMembers(1, 0.0))
     # The client that waits for the seat of each user id.
     _waiting: dict[str, Member] = field(factory=dict)
@@ -196,8 +197,8 @@ class Channel:
         member.arrive_elsewhere()
 
     def update(self, member: Member, **changes: Any) -> None:
-        """Copy the state of the member's producers, and its mutes, into the list, with other ``changes`` of its entry.
-        All changes of one step make one change of the list."""
+        """Copy the state of the member's producers, and its restraints, into the list, with other ``changes`` of its
+        entry. All changes of one step make one change of the list."""
         member.forget_closed_publications()
         present = self._present(member, **changes)
         if present != member.participant and self.members.get(member.user_id) is member:
@@ -207,8 +208,8 @@ class Channel:
 
     def _present(self, member: Member, **changes: Any) -> Participant:
         """The member's entry in the list, as of now."""
-        lines, muted = (one.entry for one in member.publications.values()), self.mutes.get(member.user_id)
-        return attrs.evolve(member.participant, producers=tuple(lines), muted_sources=muted, **changes)
+        lines = tuple(one.entry for one in member.publications.values())
+        return attrs.evolve(member.participant, producers=lines, **self.restraints.shown(member.user_id), **changes)
 
     def remove(self, member: Member) -> None:
         """Take a member off the list and notify the others. The member's media has closed before."""
@@ -265,38 +266,36 @@ class Channel:
 
     def mute(self, user_id: str, source: Source) -> None:
         """Pause a member's producers of one source, and those that it makes later. Raises :exc:`RequestError`."""
-        member = self.members.get(user_id)
-        if member is None:
-            raise RequestError(ErrorCode.NOT_FOUND, "no such participant")
-        muted = {*self.mutes.get(user_id, ()), source}
-        self.mutes[user_id] = tuple(name for name in get_args(Source) if name in muted)
-        if len(self.mutes) > self.max_members:  # Then somebody of them has left.
-            del self.mutes[next(absent for absent in self.mutes if absent not in self.members)]
-        self.pause_muted(member)
-        self.update(member)
-
-    def pause_muted(self, member: Member) -> None:
-        """Pause the member's producers of the sources that a moderator muted here."""
-        for publication in list(member.publications.values()):
-            if self.is_muted(member.user_id, publication.source) and not publication.producer.closed:
-                # This runs for the moderator. An exception concerns the owner of the producer alone.
-                producer = publication.producer
-                producer.guard(producer.set_paused, True, trio.current_time())
+        self._require_member(user_id)
+        self.restraints.mute(user_id, source)
+        self._restrain(user_id)
 
     def unmute(self, user_id: str, source: Source) -> None:
         """Let a user resume its producers of one source. Raises :exc:`RequestError` if it is not muted."""
-        muted = self.mutes.pop(user_id, ())
-        left = tuple(name for name in muted if name != source)
-        if left:
-            self.mutes[user_id] = left
-        if left == muted:
-            raise RequestError(ErrorCode.NOT_FOUND, "this source is not muted")
-        if (member := self.members.get(user_id)) is not None:
-            self.update(member)
+        self.restraints.unmute(user_id, source)
+        self._restrain(user_id)
 
-    def is_muted(self, user_id: str, source: Source) -> bool:
-        """Whether a moderator muted this source of a user."""
-        return source in self.mutes.get(user_id, ())
+    def deafen(self, user_id: str) -> None:
+        """Stop a member's consumers, and those that it makes later. Raises :exc:`RequestError`."""
+        self._require_member(user_id)
+        self.restraints.deafen(user_id)
+        self._restrain(user_id)
+
+    def undeafen(self, user_id: str) -> None:
+        """Let a user's consumers go on as its own pauses say. Raises :exc:`RequestError` if it is not deafened."""
+        self.restraints.undeafen(user_id)
+        self._restrain(user_id)
+
+    def _require_member(self, user_id: str) -> None:
+        if user_id not in self.members:
+            raise RequestError(ErrorCode.NOT_FOUND, "no such participant")
+
+    def _restrain(self, user_id: str) -> None:
+        """Carry out what moderators decided about a user, and show it in the list."""
+        self.restraints.forget_absent(self.members, self.max_members)
+        if (member := self.members.get(user_id)) is not None:
+            self.restraints.apply_to(member)
+            self.update(member)
 
     def set_rule(self, name: RuleName, rule: Rule | None) -> None:
         """Set or end the lock or the limit, and tell the members if that changes anything for them."""

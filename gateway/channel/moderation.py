@@ -75,10 +75,19 @@ class Moderation:
         if seconds is not None:
             now = trio.current_time()
             sites = {site_of(connection.remote) for connection in expelled}
-            for name in (user_id, *(site for site in sites if site is not None)):
-                if self._removals.add(channel_id, name, now + seconds, now):
+            for site in (None, *(site for site in sites if site is not None)):
+                if self._removals.add(channel_id, user_id, now + seconds, now, site):
                     self.metrics.limits.reached("max_removals")
         self._record("remove", channel_id, by, member=user_id, for_seconds=seconds)
+
+    def readmit(self, channel_id: str, user_id: str, *, by: str) -> None:
+        """Let a user in again who was removed for a time, and the user's address.
+
+        Raises :exc:`RequestError` with ``not_found`` if no removal keeps the user out.
+        """
+        if not self._removals.end(channel_id, user_id, trio.current_time()):
+            raise RequestError(ErrorCode.NOT_FOUND, "no moderator keeps this user out")
+        self._record("readmit", channel_id, by, member=user_id)
 
     def mute(self, channel_id: str, user_id: str, source: Source, *, by: str) -> None:
         """Pause a member's producers of a source until :meth:`unmute`. Raises ``not_found`` without such a member."""
@@ -89,6 +98,16 @@ class Moderation:
         """Let a user resume its producers of a source. Raises ``not_found`` if the source was not muted."""
         self._open_channel(channel_id, "this source is not muted").unmute(user_id, source)
         self._record("unmute", channel_id, by, member=user_id, source=source)
+
+    def deafen(self, channel_id: str, user_id: str, *, by: str) -> None:
+        """Let a member receive no media until :meth:`undeafen`. Raises ``not_found`` without such a member."""
+        self._open_channel(channel_id, "no such participant").deafen(user_id)
+        self._record("deafen", channel_id, by, member=user_id)
+
+    def undeafen(self, channel_id: str, user_id: str, *, by: str) -> None:
+        """Let a user receive media again. Raises ``not_found`` if the user is not deafened."""
+        self._open_channel(channel_id, "this user is not deafened").undeafen(user_id)
+        self._record("undeafen", channel_id, by, member=user_id)
 
     def lock(self, channel_id: str, seconds: float | None = None, *, by: str) -> None:
         """Let no newcomer in. With ``seconds``, the lock also counts for so long while the channel is not open.

@@ -9,29 +9,49 @@ from gateway.connection.accounts import site_of
 class Removals:
     """The times, on the clock of ``trio.current_time()``, until which users and addresses are kept out of channels.
 
-    There are at most ``maximum``. Past it, the one that ends first is forgotten.
+    There are at most ``maximum``. Past it, the one that ends first is forgotten. An address that is kept out for
+    several users counts once for each of them.
     """
 
     maximum: int
-    # By channel, and user id or site. No user id has the slash that ends each site.
-    _until: dict[tuple[str, str], float] = field(factory=dict)
+    # By channel, and user id or site: for each removed user, the time until which its removal keeps this name out. No
+    # user id has the slash that ends each site.
+    _until: dict[tuple[str, str], dict[str, float]] = field(factory=dict)
 
     def __len__(self) -> int:
-        return len(self._until)
+        return sum(len(users) for users in self._until.values())
 
-    def add(self, channel_id: str, name: str, until: float, now: float) -> bool:
-        """Keep a user id, or a site that :func:`site_of` returned, out of a channel until this time.
+    def add(self, channel_id: str, user_id: str, until: float, now: float, site: str | None = None) -> bool:
+        """Keep a user out of a channel until this time. With ``site``, which :func:`site_of` returned, keep out this
+        site instead, as a part of the user's removal.
 
         Return whether another removal was forgotten for it.
         """
-        self._until = {key: end for key, end in self._until.items() if end > now}
-        self._until.pop((channel_id, name), None)
-        if forgets := len(self._until) >= self.maximum:
-            del self._until[min(self._until, key=self._until.__getitem__)]
-        self._until[channel_id, name] = until
+        self._forget_ended(now)
+        self._until.get((channel_id, site or user_id), {}).pop(user_id, None)
+        if forgets := len(self) >= self.maximum:
+            first = min((end, name, user) for name, users in self._until.items() for user, end in users.items())
+            del self._until[first[1]][first[2]]
+        self._until.setdefault((channel_id, site or user_id), {})[user_id] = until
         return forgets
+
+    def end(self, channel_id: str, user_id: str, now: float) -> bool:
+        """Let a user in again, and its addresses, unless the removal of another user keeps them out as well.
+
+        Return whether the user was kept out.
+        """
+        self._forget_ended(now)
+        theirs = [users for (channel, _), users in self._until.items() if channel == channel_id and user_id in users]
+        for users in theirs:
+            del users[user_id]
+        return bool(theirs)
 
     def seconds_left(self, channel_id: str, user_id: str, remote: str, now: float) -> float:
         """The seconds for which the user, or the address in ``remote``, is still kept out. 0 if neither is."""
         names = (user_id, site_of(remote))
-        return max(self._until.get((channel_id, name), now) - now for name in names if name is not None)
+        kept_out = (self._until.get((channel_id, name), {}) for name in names if name is not None)
+        return max((end - now for users in kept_out for end in users.values() if end > now), default=0.0)
+
+    def _forget_ended(self, now: float) -> None:
+        left = ((name, {user: end for user, end in users.items() if end > now}) for name, users in self._until.items())
+        self._until = {name: users for name, users in left if users}

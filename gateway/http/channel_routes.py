@@ -35,6 +35,7 @@ CHANNEL = CHANNELS + "/{channel_id}"
 PARTICIPANT = CHANNEL + "/participants/{user_id}"
 MOVE = PARTICIPANT + "/move"
 MESSAGES = CHANNEL + "/messages"
+REMOVAL = CHANNEL + "/removals/{user_id}"
 Mover = Callable[[Channel, str, str], Member]
 """Moves the member with this user id to the channel with this id, and returns it. Raises :exc:`RequestError`."""
 

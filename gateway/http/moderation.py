@@ -12,11 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.channel.channels import Channels
-from gateway.channel.moderation import ADMIN
+from gateway.channel.moderation import ADMIN, Moderation
 from gateway.config import Config
 from gateway.http import openapi
 from gateway.http.api_objects import PathIds
-from gateway.http.channel_routes import CHANNEL, PARTICIPANT, Mover, channel_answers
+from gateway.http.channel_routes import CHANNEL, PARTICIPANT, REMOVAL, Mover, channel_answers
 from gateway.http.route import BodyAnswer, bearer_token, route, routes_of
 from gateway.identity.rights import is_secret
 from protocol.codec import from_json
@@ -47,7 +47,8 @@ def moderation_routes(config: Config, channels: Channels, move: Mover) -> list[R
         return [route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
     answers = channel_answers(channels.channels, move, config.message_backlog_bytes)
     answers[openapi.PATH] = {"GET": lambda request, body: Response(openapi.openapi(), media_type="application/json")}
-    for path, found in _decisions(channels).items():
+    decisions = _about_channels(channels.moderation) | _about_users(channels.moderation)
+    for path, found in decisions.items():
         answers.setdefault(path, {}).update({method: _decided(channels, decide) for method, decide in found.items()})
     guarded = {
         path: {method: _require_token(admin_token, answer) for method, answer in methods.items()}
@@ -56,9 +57,8 @@ def moderation_routes(config: Config, channels: Channels, move: Mover) -> list[R
     return routes_of(guarded)
 
 
-def _decisions(channels: Channels) -> dict[str, dict[str, _Decide]]:
-    """The decisions of moderators, by path and method."""
-    moderation = channels.moderation
+def _about_channels(moderation: Moderation) -> dict[str, dict[str, _Decide]]:
+    """The decisions of moderators about a whole channel, by path and method."""
 
     def end(request: Request) -> None:
         moderation.end(request.path_params["channel_id"], by=ADMIN)
@@ -78,8 +78,21 @@ def _decisions(channels: Channels) -> dict[str, dict[str, _Decide]]:
     def end_limit(request: Request) -> None:
         moderation.end_limit(request.path_params["channel_id"], by=ADMIN)
 
+    return {
+        CHANNEL: {"DELETE": end},
+        f"{CHANNEL}/lock": {"PUT": lock, "DELETE": unlock},
+        f"{CHANNEL}/limit": {"PUT": limit, "DELETE": end_limit},
+    }
+
+
+def _about_users(moderation: Moderation) -> dict[str, dict[str, _Decide]]:
+    """The decisions of moderators about one user, by path and method."""
+
     def remove(request: Request) -> None:
         moderation.remove(**_participant(request), seconds=_seconds_untrusted(request), by=ADMIN)
+
+    def readmit(request: Request) -> None:
+        moderation.readmit(**_participant(request), by=ADMIN)
 
     def mute(request: Request) -> None:
         moderation.mute(**_participant(request), source=_source_untrusted(request), by=ADMIN)
@@ -87,12 +100,17 @@ def _decisions(channels: Channels) -> dict[str, dict[str, _Decide]]:
     def unmute(request: Request) -> None:
         moderation.unmute(**_participant(request), source=_source_untrusted(request), by=ADMIN)
 
+    def deafen(request: Request) -> None:
+        moderation.deafen(**_participant(request), by=ADMIN)
+
+    def undeafen(request: Request) -> None:
+        moderation.undeafen(**_participant(request), by=ADMIN)
+
     return {
-        CHANNEL: {"DELETE": end},
-        f"{CHANNEL}/lock": {"PUT": lock, "DELETE": unlock},
-        f"{CHANNEL}/limit": {"PUT": limit, "DELETE": end_limit},
         PARTICIPANT: {"DELETE": remove},
+        REMOVAL: {"DELETE": readmit},
         f"{PARTICIPANT}/mutes/{{source}}": {"PUT": mute, "DELETE": unmute},
+        f"{PARTICIPANT}/deafen": {"PUT": deafen, "DELETE": undeafen},
     }
 
 
@@ -102,7 +120,7 @@ def _decided(channels: Channels, decide: _Decide) -> BodyAnswer:
     def answer(request: Request, _: bytes) -> Response:
         try:
             decide(request)
-        except RequestError as refused:  # there is no such channel, participant or mute
+        except RequestError as refused:  # there is no such channel, participant or decision
             raise HTTPException(HTTPStatus.NOT_FOUND, refused.message) from refused
         channel = channels.channels.get(request.path_params["channel_id"])
         position = {} if channel is None else {"channel-epoch": channel.epoch, "channel-revision": channel.revision}

@@ -16,7 +16,7 @@ from gateway.http.api_objects import (
     ParticipantChange,
     ParticipantDetails,
 )
-from gateway.http.channel_routes import CHANNEL, CHANNELS, MESSAGES, MOVE, PARTICIPANT
+from gateway.http.channel_routes import CHANNEL, CHANNELS, MESSAGES, MOVE, PARTICIPANT, REMOVAL
 from protocol.json_schema import class_reference, value_schema
 from protocol.limits import MAX_MEMBERS_LIMIT, MAX_MODERATION_SECONDS
 from protocol.vocabulary import ChannelId, Source, UserId
@@ -70,10 +70,17 @@ def openapi() -> bytes:
 
 def _paths(definitions: dict[str, _Json]) -> _Json:
     """All operations by path. ``definitions`` gets the schemas that they use."""
+    paths = _about_channels(definitions) | _about_participants(definitions)
+    for methods in paths.values():
+        if "get" in methods:
+            methods["head"] = _without_bodies(methods["get"])
+    return paths
+
+
+def _about_channels(definitions: dict[str, _Json]) -> dict[str, _Json]:
     describe = partial(_operation, definitions)
     of_channel = [_path_parameter("channel_id", ChannelId, definitions)]
-    of_participant = [*of_channel, _path_parameter("user_id", UserId, definitions)]
-    paths: _Json = {
+    return {
         CHANNELS: {"get": describe("listChannels", "All open channels", answer=ChannelList, may_miss=False)},
         CHANNEL: {
             "parameters": of_channel,
@@ -94,6 +101,16 @@ def _paths(definitions: dict[str, _Json]) -> _Json:
             "parameters": of_channel,
             "post": describe("sendMessage", "Send a message to members", body=NewMessage, answer=MessageDelivered),
         },
+    }
+
+
+def _about_participants(definitions: dict[str, _Json]) -> dict[str, _Json]:
+    describe = partial(_operation, definitions)
+    of_participant = [
+        _path_parameter("channel_id", ChannelId, definitions),
+        _path_parameter("user_id", UserId, definitions),
+    ]
+    return {
         PARTICIPANT: {
             "parameters": of_participant,
             "get": describe("getParticipant", "One participant", answer=ParticipantDetails),
@@ -117,11 +134,16 @@ def _paths(definitions: dict[str, _Json]) -> _Json:
             "put": describe("mute", "Pause a source of a member"),
             "delete": describe("unmute", "Let a member resume a source"),
         },
+        f"{PARTICIPANT}/deafen": {
+            "parameters": of_participant,
+            "put": describe("deafen", "Let a member receive no media"),
+            "delete": describe("undeafen", "Let a member receive media again"),
+        },
+        REMOVAL: {
+            "parameters": of_participant,
+            "delete": describe("readmitParticipant", "Let a user in again who was removed for a time"),
+        },
     }
-    for methods in paths.values():
-        if "get" in methods:
-            methods["head"] = _without_bodies(methods["get"])
-    return paths
 
 
 def _operation(

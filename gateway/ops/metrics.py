@@ -31,7 +31,9 @@ from protocol.events import LeaveReason
 from sfu.dataplane.values import PlaneTotals
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-ModeratorAction = Literal["remove", "mute", "unmute", "lock", "unlock", "limit", "end_limit", "end", "move"]
+ModeratorAction = Literal[
+    "remove", "readmit", "mute", "unmute", "deafen", "undeafen", "lock", "unlock", "limit", "end_limit", "end", "move"
+]
 _LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW_STEP_BUCKETS: Final = (0.2, 0.5, 1, 2, 5, 10)
 

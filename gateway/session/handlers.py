@@ -114,7 +114,7 @@ def produce(session: Session, data: Produce) -> Produced:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.rtp_parameters, sfu.parameters.RtpParameters)
     session.spend_broadcast()
-    paused = data.paused or session.channel.is_muted(session.member.user_id, data.source)
+    paused = data.paused or session.channel.restraints.is_muted(session.member.user_id, data.source)
     with request_errors("rtpParameters"):
         producer = session.peer.produce(
             data.transport_id, data.kind, parameters, paused=paused, screen=data.source == "screen"
@@ -208,7 +208,7 @@ def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done
 
 def _require_not_muted(session: Session, producer_id: str) -> None:
     publication = session.member.publications.get(producer_id)
-    if publication is not None and session.channel.is_muted(session.member.user_id, publication.source):
+    if publication is not None and session.channel.restraints.is_muted(session.member.user_id, publication.source):
         raise RequestError(ErrorCode.FORBIDDEN, f"a moderator muted your {publication.source}")
 
 

@@ -184,6 +184,7 @@ async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
     member = seat.member
     async with sfu.open_peer(gateway.router_of(seat.channel), MemberObserver(seat), name=member.user_id) as peer:
         member.peer = peer
+        seat.channel.restraints.apply_to(member)
         member.connection.media_heard_at = peer.media_heard_at
         try:
             yield Session(gateway, seat, peer)

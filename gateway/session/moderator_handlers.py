@@ -7,11 +7,14 @@ from gateway.identity.rights import MODERATE
 from gateway.session.dispatch import handler
 from gateway.session.session import Session
 from protocol.moderation import (
+    Deafen,
     EndChannel,
     LimitMembers,
     LockChannel,
     Mute,
+    ReadmitParticipant,
     RemoveParticipant,
+    Undeafen,
     UnlockChannel,
     Unmute,
 )
@@ -26,6 +29,13 @@ def remove_participant(session: Session, data: RemoveParticipant) -> Done:
 
 
 @handler(needs=MODERATE)
+def readmit_participant(session: Session, data: ReadmitParticipant) -> Done:
+    session.spend_broadcast()
+    session.moderation.readmit(session.channel.id, data.user_id, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
 def mute(session: Session, data: Mute) -> Done:
     session.spend_broadcast()
     session.moderation.mute(session.channel.id, data.user_id, data.source, by=session.member.user_id)
@@ -36,6 +46,20 @@ def mute(session: Session, data: Mute) -> Done:
 def unmute(session: Session, data: Unmute) -> Done:
     session.spend_broadcast()
     session.moderation.unmute(session.channel.id, data.user_id, data.source, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def deafen(session: Session, data: Deafen) -> Done:
+    session.spend_broadcast()
+    session.moderation.deafen(session.channel.id, data.user_id, by=session.member.user_id)
+    return Done()
+
+
+@handler(needs=MODERATE)
+def undeafen(session: Session, data: Undeafen) -> Done:
+    session.spend_broadcast()
+    session.moderation.undeafen(session.channel.id, data.user_id, by=session.member.user_id)
     return Done()
 
 

@@ -125,6 +125,6 @@ def _change_lists(gateway: Gateway, seat: Seat, target: Channel, welcome: Callab
     connection = member.connection
     connection.log = connection.log.bind(channel=target.id)
     member.participant = evolve(member.participant, joined_at=format_instant(gateway.utc_now()))
-    target.pause_muted(member)
+    target.restraints.apply_to(member)
     target.admit(member, welcome)
     feed.tell_now(behind)

@@ -1,4 +1,4 @@
-"""A moderator mutes, locks, removes and ends in the page, and everybody reads what happened."""
+"""A moderator mutes, deafens, locks, removes and ends in the page, and everybody reads what happened."""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def enter(chromium: Chromium, gateway: GatewayProcess, name: str, *grants: str) 
     return person
 
 
-def test_a_moderator_mutes_locks_removes_and_ends_a_call(chromium: Chromium, guarded: GatewayProcess) -> None:
+def test_a_moderator_mutes_deafens_locks_removes_and_ends_a_call(chromium: Chromium, guarded: GatewayProcess) -> None:
     mia, ben = enter(chromium, guarded, "Mia", "moderate"), enter(chromium, guarded, "Ben")
     mia.sees_together(2, within=10)
     mia.watches_and_hears("ben", by=time.monotonic() + 10)
@@ -55,6 +55,18 @@ def test_a_moderator_mutes_locks_removes_and_ends_a_call(chromium: Chromium, gua
     ben.no_longer_sees("notice", code="moderated")
     ben.presses("mute")
     mia.sees("tile", user_id="ben", muted="false")
+
+    mia.presses("moderate")
+    mia.presses("moderate-deafen")
+    ben.page.get_by_text("A moderator deafened you").wait_for()
+    for person in (mia, ben):
+        person.sees("tile", user_id="ben", deafened="true")
+    ben.page.wait_for_timeout(3000)  # Then a stream that stands still shows as one.
+    ben.sees("tile", user_id="mia", reconnecting="false")
+    mia.presses("moderate")
+    mia.presses("moderate-deafen")
+    ben.sees("tile", user_id="ben", deafened="false")
+    ben.watches_and_hears("mia", by=time.monotonic() + 10)
 
     mia.presses("moderate-channel")
     mia.presses("moderate-lock")

@@ -97,6 +97,42 @@ async def test_a_user_who_has_just_left_can_be_kept_out(autojump_clock: MockCloc
         await rig.joined("ben")
 
 
+async def test_who_is_let_in_again_may_also_come_under_another_user_id(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await remove(rig, ada, "ada", 600)
+        await refusal(rig, "eve")
+        moderation = rig.gateway.channels.moderation
+        moderation.readmit("lobby", "ada", by=ADMIN)
+        assert moderation.removals == 0
+        await rig.joined("ada", "eve")
+
+
+async def test_an_address_is_kept_out_until_no_removal_needs_it(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben, _ = await rig.joined("ada", "ben", "cleo")
+        await remove(rig, ada, "ada", 600)
+        await remove(rig, ben, "ben", 60)
+        moderation = rig.gateway.channels.moderation
+        moderation.readmit("lobby", "ben", by=ADMIN)
+        assert await refusal(rig, "eve") == "a moderator removed this user; joining is possible again in 600 s"
+        rig.remote = "192.0.2.7"
+        await rig.joined("ben")
+        moderation.readmit("lobby", "ada", by=ADMIN)
+        rig.remote = "198.51.100.1"
+        await rig.joined("eve")
+
+
+async def test_one_channel_lets_in_again_and_another_does_not(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        moderation = rig.gateway.channels.moderation
+        for channel in ("lobby", "cellar"):
+            moderation.remove(channel, "ada", 600, by=ADMIN)
+        moderation.readmit("lobby", "ada", by=ADMIN)
+        await refusal(rig, "ada", "cellar")
+        await rig.joined("ada")
+
+
 async def test_the_session_secret_opens_no_way_around_a_removal(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, _ben = await rig.joined("ada", "ben")
@@ -121,6 +157,19 @@ def test_removals_that_are_over_make_room_for_new_ones() -> None:
     removals.add("lobby", "ben", 100.0, now=0.0)
     removals.add("lobby", "cleo", 60.0, now=10.0)
     assert [removals.seconds_left("lobby", user, "", 10.0) for user in ("ada", "ben", "cleo")] == [0, 90, 50]
+
+
+def test_an_address_of_many_removed_users_counts_once_for_each() -> None:
+    removals = Removals(4)
+    for number in range(4):
+        removals.add("lobby", f"user-{number}", 50.0 + number, now=0.0, site="198.51.100.1/32")
+    assert len(removals) == 4
+    removals.add("lobby", "user-4", 90.0, now=0.0)
+    assert len(removals) == 4
+    assert removals.seconds_left("lobby", "stranger", "198.51.100.1", 0.0) == 53
+    assert not removals.end("lobby", "user-0", 0.0)
+    assert removals.end("lobby", "user-3", 0.0)
+    assert removals.seconds_left("lobby", "stranger", "198.51.100.1", 0.0) == 52
 
 
 def test_a_newer_removal_of_the_same_user_replaces_the_older_one() -> None:

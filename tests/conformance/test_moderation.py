@@ -1,9 +1,11 @@
-"""Moderation with media: nothing of a muted stream leaves the gateway, and a channel ends in order."""
+"""Moderation with media: nothing of a muted stream leaves the gateway, nothing reaches a deafened member, and a channel
+ends in order."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import protocol.client
@@ -14,7 +16,8 @@ from protocol.declarations import Event
 from tests.conformance.test_streams import open_call
 from tests.conformance.whole_gateway import closing, open_gate
 from tests.identity.made_up_keys import SECRET, sign, write_key
-from tests.session.memory_gateway import TODAY, microphone
+from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME
+from tests.session.memory_gateway import TODAY, camera, microphone
 from tools.light.transport import Identity
 
 OPUS = 111
@@ -44,6 +47,52 @@ async def test_nothing_of_a_muted_stream_leaves_the_gateway(autojump_clock: Mock
         await call.ada.ok("resume", producerId=again)
         await call.send(1002, b"heard", OPUS)
         assert [packet.payload for packet in call.received()] == [b"heard"]
+
+
+async def test_nothing_reaches_a_deafened_member(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending)
+        consumer = (await call.consume(voice, paused=False))["consumerId"]
+        await call.send(1001, b"heard", OPUS)
+        assert [packet.payload for packet in call.received()] == [b"heard"]
+        moderation = call.gate.server.gateway.channels.moderation
+        moderation.deafen("lobby", "ben", by=ADMIN)
+        await call.send(1001, b"secret", OPUS)
+        # Neither the sender nor the receiver can make it flow.
+        await call.ben.ok("pause", consumerId=consumer)
+        await call.ben.ok("resume", consumerId=consumer)
+        await call.send(1001, b"secret", OPUS)
+        await call.ada.ok("pause", producerId=voice)
+        await call.ada.ok("resume", producerId=voice)
+        await call.send(1001, b"secret", OPUS)
+        await call.ben.ok("close", consumerId=consumer)
+        consumer = (await call.consume(voice, paused=False))["consumerId"]
+        await call.send(1001, b"secret", OPUS)
+        assert call.received() == []
+        moderation.undeafen("lobby", "ben", by=ADMIN)
+        await call.send(1001, b"heard", OPUS)
+        assert [packet.payload for packet in call.received()] == [b"heard"]
+
+
+async def test_a_video_begins_with_a_key_frame_once_its_receiver_is_no_longer_deafened(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        await call.consume(await camera(call.ada, call.sending), paused=False)
+        await call.send(2001, VP8_KEY_FRAME)
+        moderation = call.gate.server.gateway.channels.moderation
+        moderation.deafen("lobby", "ben", by=ADMIN)
+        await call.send(2001, VP8_KEY_FRAME)
+        assert len(call.received()) == 1
+        await trio.sleep(10)
+        call.asked()
+        moderation.undeafen("lobby", "ben", by=ADMIN)
+        await wait_all_tasks_blocked()
+        assert call.asked() == [2001]
+        await call.send(2001, VP8_INTER_FRAME)
+        assert call.received() == []
+        await call.send(2001, VP8_KEY_FRAME)
+        assert len(call.received()) == 1
 
 
 async def test_a_channel_ends_with_its_media(autojump_clock: MockClock, identity: Identity) -> None:
@@ -103,6 +152,10 @@ async def test_a_moderator_with_the_python_client(autojump_clock: MockClock, tmp
         assert (await entry_of(ben)).muted_sources == ("camera",)
         await mia.unmute("ben", "camera")
         assert (await entry_of(ben)).muted_sources is None
+        await mia.deafen("ben")
+        assert (await entry_of(ben)).deafened
+        await mia.undeafen("ben")
+        assert (await entry_of(ben)).deafened is None
         await mia.limit_members(9)
         await mia.lock_channel(seconds=60)
         assert [await next_event(ben) for _ in range(2)] == [ChannelState(False, 9), ChannelState(True, 9)]
@@ -112,5 +165,7 @@ async def test_a_moderator_with_the_python_client(autojump_clock: MockClock, tmp
         await eve.join("lobby", "Eve", token=token("eve"))
         await mia.remove_participant("eve", seconds=60)
         assert await end_of(eve) == 4403
+        await mia.readmit_participant("eve")
+        assert await refused(mia.readmit_participant("eve")) == ErrorCode.NOT_FOUND
         await mia.end_channel()
         assert [await end_of(client) for client in (mia, ben)] == [4410, 4410]

@@ -70,6 +70,17 @@ async def test_a_participant_is_removed_for_a_time(autojump_clock: MockClock) ->
         await (await rig.connect()).join("alice", "kitchen")
 
 
+async def test_a_removed_participant_is_let_in_again(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, _alice, _bob):
+        removal = f"{KITCHEN}/removals/alice"
+        assert (await ask(door, "DELETE", removal)).status == 404
+        assert (await ask(door, "DELETE", f"{KITCHEN}/participants/alice?seconds=60")).status == 204
+        assert (await ask(door, "DELETE", f"{removal}?seconds=60")).status == 400
+        assert (await ask(door, "DELETE", removal)).status == 204
+        await (await rig.connect()).join("alice", "kitchen")
+        assert (await ask(door, "DELETE", removal)).status == 404
+
+
 async def test_an_absent_user_can_be_kept_out_for_a_time(autojump_clock: MockClock) -> None:
     async with house() as (rig, door, _alice, _bob):
         assert (await ask(door, "DELETE", "/api/channels/nowhere/participants/eve?seconds=2592000")).status == 204
@@ -111,6 +122,20 @@ async def test_a_source_is_muted_and_unmuted(autojump_clock: MockClock) -> None:
         assert await alice.error("resume", producerId=voice) == "forbidden"
         assert (await ask(door, "DELETE", path)).status == 204
         await alice.ok("resume", producerId=voice)
+
+
+async def test_a_member_is_deafened_and_hears_again(autojump_clock: MockClock) -> None:
+    async with house() as (rig, door, _alice, bob):
+        path = f"{KITCHEN}/participants/alice/deafen"
+        answer = await ask(door, "PUT", path)
+        told = await bob.voice_state("user_updated")
+        assert (answer.status, answer.headers["channel-revision"]) == (204, str(told["revision"]))
+        assert told["participant"]["deafened"] is True
+        assert (await ask(door, "GET", f"{KITCHEN}/participants/alice")).json["participant"] == told["participant"]
+        assert (await ask(door, "DELETE", path)).status == 204
+        assert "deafened" not in (await bob.voice_state("user_updated"))["participant"]
+        actions = [line["action"] for line in rig.log if line["event"] == "moderated"]
+        assert actions == ["deafen", "undeafen"]
 
 
 async def test_a_channel_is_locked_limited_and_opened_again(autojump_clock: MockClock) -> None:
@@ -157,6 +182,9 @@ async def test_a_channel_is_ended(autojump_clock: MockClock) -> None:
         ("PUT", f"{KITCHEN}/participants/carol/mutes/camera"),
         ("PUT", f"{KITCHEN}/participants/alice/mutes/trumpet"),
         ("DELETE", f"{KITCHEN}/participants/alice/mutes/camera"),
+        ("DELETE", f"{KITCHEN}/removals/carol"),
+        ("PUT", f"{KITCHEN}/participants/carol/deafen"),
+        ("DELETE", f"{KITCHEN}/participants/alice/deafen"),
         ("PUT", "/api/channels/nowhere/limit?members=5"),
         ("DELETE", "/api/channels/nowhere/limit"),
         ("DELETE", "/api/channels/nowhere"),
@@ -178,6 +206,9 @@ DECISIONS = [
     ("DELETE", f"{KITCHEN}/participants/alice"),
     ("PUT", f"{KITCHEN}/participants/alice/mutes/camera"),
     ("DELETE", f"{KITCHEN}/participants/alice/mutes/camera"),
+    ("PUT", f"{KITCHEN}/participants/alice/deafen"),
+    ("DELETE", f"{KITCHEN}/participants/alice/deafen"),
+    ("DELETE", f"{KITCHEN}/removals/alice"),
 ]
 
 

@@ -41,6 +41,8 @@ actions: st.SearchStrategy[Action] = st.one_of(
     st.tuples(st.just("move"), any_client, st.sampled_from(CHANNELS)),
     st.tuples(st.just("mute"), any_client),
     st.tuples(st.just("unmute"), any_client),
+    st.tuples(st.just("deafen"), any_client),
+    st.tuples(st.just("undeafen"), any_client),
     st.tuples(st.just("lock"), st.sampled_from(CHANNELS)),
     st.tuples(st.just("unlock"), st.sampled_from(CHANNELS)),
     st.tuples(st.just("end_channel"), st.sampled_from(CHANNELS)),
@@ -154,7 +156,8 @@ class Script:
 
     @property
     def _muted_users(self) -> set[str]:
-        return {user for channel in self.world.gateway.channels.channels.values() for user in channel.mutes}
+        channels = self.world.gateway.channels.channels.values()
+        return {user for channel in channels for user in channel.restraints.mutes}
 
     async def mute(self, number: str) -> None:
         client = self._one(number)
@@ -173,6 +176,21 @@ class Script:
             with suppress(RequestError):
                 self._moderation.unmute(stay.channel, stay.user, source, by=ADMIN)
         await trio.lowlevel.checkpoint()
+
+    async def deafen(self, number: str) -> None:
+        self._decide_about_hearing(number, self._moderation.deafen)
+        await trio.lowlevel.checkpoint()
+
+    async def undeafen(self, number: str) -> None:
+        self._decide_about_hearing(number, self._moderation.undeafen)
+        await trio.lowlevel.checkpoint()
+
+    def _decide_about_hearing(self, number: str, decide: Callable[..., None]) -> None:
+        client = self._one(number)
+        if (stay := client.current_stay) is not None:
+            self.world.interrupted.update(one["producerId"] for one in client.consumed.values())
+            with suppress(RequestError):
+                decide(stay.channel, stay.user, by=ADMIN)
 
     async def lock(self, channel: str) -> None:
         with suppress(RequestError):

@@ -1,4 +1,4 @@
-"""The requests of moderators: removing, muting, locking, limiting and ending."""
+"""The requests of moderators: removing, muting, deafening, locking, limiting and ending."""
 
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,8 +65,11 @@ async def lose(client: RawClient) -> None:
 
 MODERATION: list[tuple[str, dict[str, Any]]] = [
     ("remove_participant", {"userId": "ben"}),
+    ("readmit_participant", {"userId": "ben"}),
     ("mute", {"userId": "ben", "source": "microphone"}),
     ("unmute", {"userId": "ben", "source": "microphone"}),
+    ("deafen", {"userId": "ben"}),
+    ("undeafen", {"userId": "ben"}),
     ("lock_channel", {}),
     ("unlock_channel", {}),
     ("limit_members", {"maxMembers": 5}),
@@ -98,11 +101,14 @@ async def test_each_decision_is_logged_with_its_moderator_and_counted(autojump_c
         mia, _ben = await join(rig, "mia", moderates=True), await join(rig, "ben")
         await mia.ok("mute", userId="ben", source="camera")
         await mia.ok("unmute", userId="ben", source="camera")
+        await mia.ok("deafen", userId="ben")
+        await mia.ok("undeafen", userId="ben")
         await mia.ok("lock_channel", seconds=60)
         await mia.ok("unlock_channel")
         await mia.ok("limit_members", maxMembers=5)
         await mia.ok("limit_members")
         await mia.ok("remove_participant", userId="ben", seconds=600)
+        await mia.ok("readmit_participant", userId="ben")
         rig.gateway.channels.moderation.end("lobby", by=ADMIN)
         assert await mia.wait_closed() == 4410
         lines = [line for line in rig.log if line["event"] == "moderated"]
@@ -110,15 +116,18 @@ async def test_each_decision_is_logged_with_its_moderator_and_counted(autojump_c
         assert [(line["action"], line["by"]) for line in lines] == [
             ("mute", "mia"),
             ("unmute", "mia"),
+            ("deafen", "mia"),
+            ("undeafen", "mia"),
             ("lock", "mia"),
             ("unlock", "mia"),
             ("limit", "mia"),
             ("end_limit", "mia"),
             ("remove", "mia"),
+            ("readmit", "mia"),
             ("end", "the admin token"),
         ]
         assert (lines[0]["member"], lines[0]["source"]) == ("ben", "camera")
-        assert (lines[6]["member"], lines[6]["for_seconds"]) == ("ben", 600)
+        assert (lines[8]["member"], lines[8]["for_seconds"]) == ("ben", 600)
         text = rig.metrics.render().decode()
         for line in lines:
             assert f'sfu_moderations_total{{action="{line["action"]}"}} 1.0' in text
@@ -141,6 +150,21 @@ async def test_a_moderator_removes_a_member_for_a_time(autojump_clock: MockClock
         await join(rig, "ben")
 
 
+async def test_a_moderator_lets_a_removed_user_in_again(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben = await join(rig, "mia", moderates=True), await join(rig, "ben")
+        assert await mia.error("readmit_participant", userId="ben") == "not_found"
+        await mia.ok("remove_participant", userId="ben", seconds=60)
+        assert await ben.wait_closed() == 4403
+        await mia.ok("readmit_participant", userId="ben")
+        ben = await join(rig, "ben")
+        # That is over, and so is a removal whose time is over.
+        assert await mia.error("readmit_participant", userId="ben") == "not_found"
+        await mia.ok("remove_participant", userId="ben", seconds=60)
+        await trio.sleep(60)
+        assert await mia.error("readmit_participant", userId="ben") == "not_found"
+
+
 async def test_removing_an_absent_user_is_not_found(autojump_clock: MockClock, key: str) -> None:
     async with open_rig(token_keys=(key,)) as rig:
         mia = await join(rig, "mia", moderates=True)
@@ -155,6 +179,7 @@ async def test_a_moderator_concerns_only_the_own_channel(autojump_clock: MockClo
         mia, ben = await join(rig, "mia", moderates=True), await join(rig, "ben", channel="cellar")
         assert await mia.error("remove_participant", userId="ben") == "not_found"
         assert await mia.error("mute", userId="ben", source="camera") == "not_found"
+        assert await mia.error("deafen", userId="ben") == "not_found"
         await mia.ok("lock_channel")
         await mia.ok("end_channel")
         await join(rig, "eve", channel="cellar")
@@ -248,7 +273,7 @@ async def test_the_number_of_muted_users_is_bounded(autojump_clock: MockClock, k
             await mia.ok("mute", userId=user, source="camera")
             await client.ok("leave")
         channel = rig.gateway.channels.channels["lobby"]
-        assert channel.mutes == {"u2": ("camera",), "u3": ("camera",)}
+        assert channel.restraints.mutes == {"u2": ("camera",), "u3": ("camera",)}
 
 
 async def test_muting_fails_for_absent_users_and_unknown_sources(autojump_clock: MockClock, key: str) -> None:
@@ -268,6 +293,169 @@ async def test_muting_twice_is_one_change(autojump_clock: MockClock, key: str) -
         await ben.voice_state("user_updated")
         entry = (await ben.voice_state("user_updated"))["participant"]
         assert entry["mutedSources"] == ["microphone", "camera"]
+        assert await ben.take_all() == []
+
+
+# Deafening.
+
+
+async def listener(rig: Rig) -> tuple[RawClient, RawClient, str, str]:
+    """A moderator, a member who hears the moderator, and the ids of the member's consumer and receiving transport."""
+    mia, ben = await join(rig, "mia", moderates=True), await join(rig, "ben")
+    voice = await microphone(mia, await send_transport(mia))
+    receiving = await receive_transport(ben)
+    heard = await ben.ok("consume", transportId=receiving, producerId=voice, paused=False)
+    await wait_all_tasks_blocked()
+    mia.forget()
+    ben.forget()
+    return mia, ben, str(heard["consumerId"]), receiving
+
+
+def held(rig: Rig, user: str = "ben", channel: str = "lobby") -> list[bool]:
+    """For each consumer of a member, whether the gateway lets nothing through."""
+    peer = rig.gateway.channels.channels[channel].members[user].peer
+    assert peer is not None
+    return [consumer.held for consumer in peer.consumers.values()]
+
+
+async def test_a_deafened_member_cannot_resume_and_everybody_sees_it(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, consumer, _ = await listener(rig)
+        before = rig.gateway.channels.channels["lobby"].revision
+        await mia.ok("deafen", userId="ben")
+        for client in (mia, ben):
+            change = await client.voice_state("user_updated")
+            assert (change["userId"], change["revision"], change["participant"]["deafened"]) == (
+                "ben",
+                before + 1,
+                True,
+            )
+            # Deafening mutes nothing.
+            assert "mutedSources" not in change["participant"]
+        await ben.ok("pause", consumerId=consumer)
+        await ben.ok("resume", consumerId=consumer)
+        assert held(rig) == [True]
+        await mia.ok("undeafen", userId="ben")
+        for client in (mia, ben):
+            change = await client.voice_state("user_updated")
+            assert "deafened" not in change["participant"]
+        assert held(rig) == [False]
+        assert await ben.take_all() == []
+
+
+async def test_a_deafened_member_still_speaks_and_reads(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, *_ = await listener(rig)
+        await mia.ok("deafen", userId="ben")
+        ben.forget()
+        await microphone(ben, await send_transport(ben))
+        publications = rig.gateway.channels.channels["lobby"].members["ben"].publications
+        assert [one.entry.paused for one in publications.values()] == [False]
+        await mia.ok("message", data="read this")
+        assert [frame["type"] for frame in await ben.take_all()] == ["voice_state", "message"]
+
+
+async def test_a_consumer_that_a_deafened_member_makes_gets_nothing(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, consumer, receiving = await listener(rig)
+        await mia.ok("deafen", userId="ben")
+        (voice,) = rig.gateway.channels.channels["lobby"].members["mia"].publications
+        await ben.ok("close", consumerId=consumer)
+        await ben.ok("consume", transportId=receiving, producerId=voice, paused=False)
+        assert held(rig) == [True]
+        await ben.ok("leave")
+        await ben.ok("join", channelId="lobby", username="ben", token=token("ben"))
+        await ben.ok("consume_many", transportId=await receive_transport(ben), producerIds=[voice], paused=False)
+        assert held(rig) == [True]
+
+
+async def test_deafness_outlives_the_session(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, *_ = await listener(rig)
+        await mia.ok("deafen", userId="ben")
+        await ben.ok("leave")
+        again = await ben.ok("join", channelId="lobby", username="ben", token=token("ben"))
+        assert again["participants"][-1]["deafened"] is True
+        # It may also end while its user is away.
+        await ben.ok("leave")
+        await mia.ok("undeafen", userId="ben")
+        assert await mia.error("undeafen", userId="ben") == "not_found"
+        again = await ben.ok("join", channelId="lobby", username="ben", token=token("ben"))
+        assert "deafened" not in again["participants"][-1]
+
+
+async def test_a_resumed_session_stays_deafened(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.connect(), (await rig.joined("ben"))[0]
+        joined = await ada.join("ada")
+        voice = await microphone(ben, await send_transport(ben))
+        await ada.ok("consume", transportId=await receive_transport(ada), producerId=voice, paused=False)
+        rig.gateway.channels.moderation.deafen("lobby", "ada", by=ADMIN)
+        again = await rig.connect()
+        secret = {"sessionId": joined["sessionId"], "sessionSecret": joined["sessionSecret"]}
+        await again.ok("resume_session", **secret, lastEvent=0, lastAnswer=1)
+        assert held(rig, "ada") == [True]
+        member = rig.gateway.channels.channels["lobby"].members["ada"]
+        assert member.participant.deafened
+
+
+async def test_the_deafness_of_a_channel_ends_with_it(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, *_ = await listener(rig)
+        await mia.ok("deafen", userId="ben")
+        await ben.ok("leave")
+        await mia.ok("leave")
+        again = await ben.ok("join", channelId="lobby", username="ben", token=token("ben"))
+        assert "deafened" not in again["participants"][-1]
+
+
+async def test_the_number_of_deafened_users_is_bounded(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,), max_members=2) as rig:
+        mia = await join(rig, "mia", moderates=True)
+        for user in ("u1", "u2", "u3"):
+            client = await join(rig, user)
+            await mia.ok("deafen", userId=user)
+            await client.ok("leave")
+        channel = rig.gateway.channels.channels["lobby"]
+        assert list(channel.restraints.deafened) == ["u2", "u3"]
+
+
+async def test_deafening_fails_for_absent_users(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia = await join(rig, "mia", moderates=True)
+        assert await mia.error("deafen", userId="ben") == "not_found"
+        assert await mia.error("undeafen", userId="mia") == "not_found"
+
+
+async def test_deafening_twice_is_one_change(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, *_ = await listener(rig)
+        for _ in range(2):
+            await mia.ok("deafen", userId="ben")
+        await ben.voice_state("user_updated")
+        assert await ben.take_all() == []
+
+
+async def test_a_mute_and_deafness_are_two_decisions(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, *_ = await listener(rig)
+        await mia.ok("mute", userId="ben", source="microphone")
+        await mia.ok("deafen", userId="ben")
+        await mia.ok("unmute", userId="ben", source="microphone")
+        assert held(rig) == [True]
+        entries = [frame["data"]["participant"] for frame in await ben.take_all()]
+        shown = [(entry.get("mutedSources"), entry.get("deafened")) for entry in entries]
+        assert shown == [(["microphone"], None), (["microphone"], True), (None, True)]
+
+
+async def test_a_moderator_pays_for_deafening(autojump_clock: MockClock, key: str) -> None:
+    async with open_rig(token_keys=(key,)) as rig:
+        mia, ben, *_ = await listener(rig)
+        budget = rig.gateway.channels.channels["lobby"].members["mia"].connection.broadcast_budget
+        while budget.take(1, trio.current_time()):
+            pass
+        for kind in ("deafen", "undeafen"):
+            assert await mia.error(kind, userId="ben") == "rate_limited"
         assert await ben.take_all() == []
 
 

@@ -365,6 +365,29 @@ async def test_a_source_that_is_muted_in_the_new_channel_arrives_paused(autojump
         assert await ada.error("resume", producerId=voice) == "forbidden"
 
 
+async def test_deafness_belongs_to_one_channel(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben, cleo = await two_channels(rig)
+        receiving = await receive_transport(ada)
+        here, there = [await microphone(one, await send_transport(one)) for one in (ben, cleo)]
+        channels, moderation = rig.gateway.channels.channels, rig.gateway.channels.moderation
+
+        async def hears(voice: str, channel: str) -> bool:
+            await ada.ok("consume", transportId=receiving, producerId=voice, paused=False)
+            peer = channels[channel].members["ada"].peer
+            assert peer is not None
+            return [consumer.held for consumer in peer.consumers.values()] == [False]
+
+        moderation.deafen("lobby", "ada", by=ADMIN)
+        assert not await hears(here, "lobby")
+        moved = await ada.ok("move", channelId="studio")
+        assert "deafened" not in moved["participants"][-1]
+        assert await hears(there, "studio")
+        moved = await ada.ok("move", channelId="lobby")
+        assert moved["participants"][-1]["deafened"] is True
+        assert not await hears(here, "lobby")
+
+
 async def test_the_old_channel_has_no_say_in_the_producers_any_more(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, _, _ = await two_channels(rig)

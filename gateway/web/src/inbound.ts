@@ -91,9 +91,12 @@ export class Inbound {
     return this.#media;
   }
 
-  /** Consume exactly the producers of `others`. Consumers of missing producers are closed before this returns. */
-  want(others: readonly Participant[]): void {
-    this.#expect(others.flatMap(({ producers }) => producers));
+  /**
+   * Consume exactly the producers of `others`. Consumers of missing producers are closed before this returns. While this
+   * person `isDeafened`, the gateway sends nothing of them.
+   */
+  want(others: readonly Participant[], isDeafened = false): void {
+    this.#expect(others.flatMap(({ producers }) => producers), isDeafened);
     const wanted = new Set(others.flatMap((each) => each.producers.map((producer) => producer.producerId)));
     for (const [producerId, entry] of this.#entries) {
       if (!wanted.has(producerId)) {
@@ -185,9 +188,10 @@ export class Inbound {
   }
 
   /** A different set of streams has different pauses between its packets. */
-  #expect(producers: readonly ParticipantProducer[]): void {
-    this.#paused = new Set(producers.filter(({ paused }) => paused).map(({ producerId }) => producerId));
-    const sending = producers.filter(({ paused }) => !paused).map(({ producerId }) => producerId).join();
+  #expect(producers: readonly ParticipantProducer[], isDeafened: boolean): void {
+    const isQuiet = ({ paused }: ParticipantProducer) => paused || isDeafened;
+    this.#paused = new Set(producers.filter(isQuiet).map(({ producerId }) => producerId));
+    const sending = producers.filter((each) => !isQuiet(each)).map(({ producerId }) => producerId).join();
     if (sending !== this.#sending) this.#transport.expectOther();
     this.#sending = sending;
   }

@@ -2,7 +2,7 @@
 import type { RequestMap, Source } from "./protocol";
 import { RequestError } from "./signalling";
 
-type Decision = "remove_participant" | "mute" | "unmute" | "lock_channel" | "unlock_channel" | "end_channel";
+type Decision = "remove_participant" | "mute" | "unmute" | "deafen" | "undeafen" | "lock_channel" | "unlock_channel" | "end_channel";
 /** Sends a request. Undefined without a connection. */
 type Ask = <T extends Decision>(type: T, data: RequestMap[T]["data"]) => Promise<unknown> | undefined;
 
@@ -20,6 +20,9 @@ export class Moderation {
 
   readonly setMuted = (userId: string, source: Source, isMuted: boolean): void =>
     this.#decide(isMuted ? "mute" : "unmute", { userId, source });
+
+  readonly setDeafened = (userId: string, isDeafened: boolean): void =>
+    this.#decide(isDeafened ? "deafen" : "undeafen", { userId });
 
   readonly setLocked = (isLocked: boolean): void => this.#decide(isLocked ? "lock_channel" : "unlock_channel", {});
 

@@ -108,6 +108,7 @@ export type Participant = {
   metadata: Record<string, unknown>;
   producers: ParticipantProducer[];
   mutedSources?: Source[];
+  deafened?: boolean;
 };
 
 /** Enter a channel. The `username` is trimmed. The gateway makes a missing `userId` or `sessionSecret`. */
@@ -243,6 +244,11 @@ export type RemoveParticipant = {
   seconds?: number;
 };
 
+/** Let a user in again, before the time is over for which a moderator keeps it out. */
+export type ReadmitParticipant = {
+  userId: string;
+};
+
 /** Pause a member's producers of one source, so that the member cannot resume them. */
 export type Mute = {
   userId: string;
@@ -253,6 +259,16 @@ export type Mute = {
 export type Unmute = {
   userId: string;
   source: Source;
+};
+
+/** Let a member receive no media, so that the member cannot change this. */
+export type Deafen = {
+  userId: string;
+};
+
+/** Let a user receive media again. Its consumers go on as its own pauses say. */
+export type Undeafen = {
+  userId: string;
 };
 
 /** Let no newcomer in. The lock ends with the channel, or `seconds` after that. */
@@ -603,8 +619,11 @@ export type RequestMap = {
   ping: { data: Ping; ok: Done };
   stats: { data: GetStats; ok: Stats };
   remove_participant: { data: RemoveParticipant; ok: Done };
+  readmit_participant: { data: ReadmitParticipant; ok: Done };
   mute: { data: Mute; ok: Done };
   unmute: { data: Unmute; ok: Done };
+  deafen: { data: Deafen; ok: Done };
+  undeafen: { data: Undeafen; ok: Done };
   lock_channel: { data: LockChannel; ok: Done };
   unlock_channel: { data: UnlockChannel; ok: Done };
   limit_members: { data: LimitMembers; ok: Done };

@@ -239,7 +239,8 @@ export class Session {
     this.#isApplying = true;
     const present = new Set(this.#roster.participants.map(({ userId }) => userId));
     this.#qualities = new Map([...this.#qualities].filter(([userId]) => present.has(userId)));
-    this.#inbound.want(this.#roster.participants.filter(({ userId }) => userId !== this.#self));
+    const own = this.#roster.participants.find(({ userId }) => userId === this.#self);
+    this.#inbound.want(this.#roster.participants.filter((each) => each !== own), own?.deafened);
     this.#isApplying = false;
     this.#changed();
   }

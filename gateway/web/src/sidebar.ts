@@ -14,6 +14,8 @@ export interface ShownPerson {
   readonly userId: string;
   readonly username: string;
   readonly isMuted: boolean;
+  /** Whether a moderator lets this person receive nothing. */
+  readonly isDeafened: boolean;
   /** Only known of people in the own channel. */
   readonly isSpeaking: boolean;
 }
@@ -67,7 +69,8 @@ function shown({ channelId, participants }: ListedChannel, state: RoomState): Sh
 function person(participant: Participant, speakers: readonly string[]): ShownPerson {
   const { userId, username } = participant;
   const isMuted = !sends(participant, "microphone");
-  return { userId, username, isMuted, isSpeaking: !isMuted && speakers.includes(userId) };
+  const isDeafened = participant.deafened ?? false;
+  return { userId, username, isMuted, isDeafened, isSpeaking: !isMuted && speakers.includes(userId) };
 }
 
 function labelOf(channelId: string, participants: readonly Participant[], isOwn: boolean): string {

@@ -100,7 +100,8 @@ interface PendingRequest {
 /** Requests whose `ok` is empty. The answer of one that was served holds nothing to miss. */
 const EMPTY_ANSWERS: readonly RequestType[] = [
   ...(["connect_transport", "set_ice_parameters", "pause", "resume", "close", "set_layers", "set_priority", "ping"] as const),
-  ...(["remove_participant", "mute", "unmute", "lock_channel", "unlock_channel", "limit_members", "end_channel"] as const),
+  ...(["remove_participant", "readmit_participant", "mute", "unmute", "deafen", "undeafen"] as const),
+  ...(["lock_channel", "unlock_channel", "limit_members", "end_channel"] as const),
 ];
 
 export class Signalling {

@@ -10,6 +10,8 @@ export interface TileContent {
   readonly kind: "camera" | "screen";
   readonly isSelf: boolean;
   readonly isMuted: boolean;
+  /** Whether a moderator lets this person receive nothing. */
+  readonly isDeafened: boolean;
   readonly isSpeaking: boolean;
   /** Whether this person's media does not get through for the moment. */
   readonly isReconnecting: boolean;
@@ -39,7 +41,7 @@ export function tilesOf(state: RoomState): TileContent[] {
 
 function remoteTile(state: RoomState, participant: Participant, kind: "camera" | "screen"): TileContent {
   const { userId, username } = participant;
-  const isShown = sends(participant, kind);
+  const isShown = sends(participant, kind) && !isDeafened(state.presence, state.presence.self);
   const media = state.presence.media.find((each) => each.userId === userId && each.source === kind);
   const isMuted = !sends(participant, "microphone");
   return {
@@ -49,13 +51,14 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
     kind,
     isSelf: false,
     isMuted,
+    isDeafened: participant.deafened ?? false,
     // A mute changes the list at once. The list of speakers may name a muted person a moment longer.
     isSpeaking: !isMuted && state.presence.speakers.includes(userId),
     isReconnecting: state.presence.stalled.includes(userId),
     isStarved: isShown && (media?.isStarved ?? false),
     quality: kind === "camera" ? qualityOf(state.presence, userId) : undefined,
     moderated: moderatedOf(participant, kind),
-    // The track of a paused camera would keep showing its last frame.
+    // The track of a paused camera, or of any camera while nothing is received, would keep showing its last frame.
     track: isShown ? media?.track : undefined,
   };
 }
@@ -71,6 +74,7 @@ function ownTile({ presence, username, local, ended }: RoomState, kind: "camera"
     kind,
     isSelf: true,
     isMuted,
+    isDeafened: isDeafened(presence, self),
     isSpeaking: !isMuted && speakers.includes(self),
     isReconnecting: reconnecting || ended !== undefined,
     isStarved: false,
@@ -78,6 +82,10 @@ function ownTile({ presence, username, local, ended }: RoomState, kind: "camera"
     moderated: [],
     track: local[kind].stream?.getVideoTracks()[0],
   };
+}
+
+function isDeafened({ participants }: Presence, userId: string): boolean {
+  return participants.some((each) => each.userId === userId && each.deafened);
 }
 
 /** A member of whom the gateway has said nothing counts as excellent. Else the mark would depend on who joined first. */

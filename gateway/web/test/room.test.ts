@@ -590,6 +590,8 @@ describe("a moderator", () => {
     const { room, gateway } = await moderating();
     room.moderation.setMuted("bea", "microphone", true);
     room.moderation.setMuted("bea", "microphone", false);
+    room.moderation.setDeafened("bea", true);
+    room.moderation.setDeafened("bea", false);
     room.moderation.remove("bea");
     room.moderation.setLocked(true);
     room.moderation.setLocked(false);
@@ -598,7 +600,9 @@ describe("a moderator", () => {
     const source = "microphone";
     expect(gateway.socket.asked("mute")).toEqual([{ userId: "bea", source }]);
     expect(gateway.socket.asked("unmute")).toEqual([{ userId: "bea", source }]);
-    expect(gateway.socket.asked("remove_participant")).toEqual([{ userId: "bea" }]);
+    for (const type of ["deafen", "undeafen", "remove_participant"] as const) {
+      expect(gateway.socket.asked(type)).toEqual([{ userId: "bea" }]);
+    }
     for (const type of ["lock_channel", "unlock_channel", "end_channel"] as const) {
       expect(gateway.socket.asked(type)).toHaveLength(1);
     }

@@ -29,6 +29,11 @@ describe("the sidebar", () => {
     expect(channels[0]?.people.map(({ isMuted }) => isMuted)).toEqual([false, true, true]);
   });
 
+  it("shows whom a moderator deafened", () => {
+    const { channels } = shownChannels([{ channelId: "kitchen", participants: [ANNA, { ...BEN, deafened: true }] }], IDLE);
+    expect(channels[0]?.people.map(({ isDeafened }) => isDeafened)).toEqual([false, true]);
+  });
+
   it("shows who speaks in the own channel alone", () => {
     const { channels } = shownChannels(LISTED, inCall("kitchen", ["anna", "ben", "cleo"]));
     const speaking = channels.flatMap(({ people }) => people.filter(({ isSpeaking }) => isSpeaking));

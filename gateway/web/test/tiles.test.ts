@@ -62,6 +62,21 @@ describe("the tiles", () => {
     expect(tilesOf(state({ participants })).map(({ isMuted }) => isMuted)).toEqual([false, true, true, true]);
   });
 
+  it("mark a participant whom a moderator deafened, also the person itself", () => {
+    const deafened = (userId: string) => ({ ...participant(userId, ["microphone"]), deafened: true });
+    const marks = (room: RoomState) => tilesOf(room).map(({ isDeafened, isMuted }) => [isDeafened, isMuted]);
+    const local = { microphone: { status: "on" } } as const;
+    expect(marks(state({ participants: [deafened("ada"), participant("me", ["microphone"])] }, local))).toEqual([[true, false], [false, false]]);
+    expect(marks(state({ participants: [participant("ada"), deafened("me")] }, local))).toEqual([[false, true], [true, false]]);
+  });
+
+  it("show no video to a person whom a moderator deafened, because it would stand still", () => {
+    const ada = participant("ada", ["camera"]);
+    const media = [{ userId: "ada", producerId: "ada-camera", kind: "video", source: "camera", track: fakeTrack("video"), isStarved: true }] as const;
+    const [tile] = tilesOf(state({ participants: [ada, { ...participant("me"), deafened: true }], media }));
+    expect([tile?.track, tile?.isStarved]).toEqual([undefined, false]);
+  });
+
   it("mark a participant who speaks", () => {
     const participants = [participant("ada", ["microphone"]), participant("bea", ["microphone"])];
     const local = { microphone: { status: "on" } } as const;

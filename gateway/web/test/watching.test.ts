@@ -87,6 +87,19 @@ describe("watching", () => {
     expect(session.inbound.streams(new Map([[VIDEO_SSRC, 5]]))).toHaveLength(1);
   });
 
+  it("takes nobody for stalled while a moderator has deafened this person", async () => {
+    const { gateway, session } = await watching();
+    const ada = participant("ada", ["microphone", "camera"]);
+    const deafen = (deafened?: true) => {
+      const me = { ...participant("me"), ...(deafened && { deafened }) };
+      gateway.tell("user_updated", me, [ada, me]);
+    };
+    deafen(true);
+    expect(session.inbound.streams(new Map([[VIDEO_SSRC, 5]]))).toEqual([]);
+    deafen();
+    expect(session.inbound.streams(new Map([[VIDEO_SSRC, 5]]))).toHaveLength(1);
+  });
+
   it("shows after lost events which videos the gateway has paused", async () => {
     const { gateway, session, now } = await watching();
     const { transportId } = gateway.socket.asked("consume")[0] ?? { transportId: "" };

@@ -9,7 +9,7 @@ const NAMES: Partial<Record<Source, string>> = { microphone: "microphone", camer
 
 /** What a moderator can decide about a person. */
 export function PersonMenu({ tile, moderation }: { tile: TileContent; moderation: Moderation }) {
-  const { userId, username, moderated } = tile;
+  const { userId, username, kind, moderated, isDeafened } = tile;
   return (
     <Menu testId="moderate" className="moderate" label={`Moderate ${username}`} title={username}>
       {moderated.map(({ source, isMuted }) => (
@@ -23,6 +23,16 @@ export function PersonMenu({ tile, moderation }: { tile: TileContent; moderation
           {isMuted ? `Allow the ${NAMES[source]}` : `Mute the ${NAMES[source]}`}
         </button>
       ))}
+      {kind === "camera" && (
+        <button
+          type="button"
+          className="wide"
+          data-testid="moderate-deafen"
+          onClick={() => moderation.setDeafened(userId, !isDeafened)}
+        >
+          {isDeafened ? "Let them hear and see again" : "Deafen: let them hear and see nobody"}
+        </button>
+      )}
       <button type="button" className="wide danger" data-testid="moderate-remove" onClick={() => moderation.remove(userId)}>
         Remove from the channel
       </button>

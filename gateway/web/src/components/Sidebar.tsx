@@ -1,6 +1,7 @@
 import { useRef, useState, type KeyboardEvent } from "react";
 
 import { countWords, type ShownChannel, type ShownChannels, type ShownPerson } from "../sidebar";
+import { DEAFENED } from "../words";
 import { Icon } from "./Icon";
 
 interface SidebarProps {
@@ -84,13 +85,14 @@ function Channel({ channel, onPick }: { channel: ShownChannel; onPick(channelId:
 }
 
 function Person({ person }: { person: ShownPerson }) {
-  const { userId, username, isMuted, isSpeaking } = person;
+  const { userId, username, isMuted, isDeafened, isSpeaking } = person;
   return (
     <li
       className={isSpeaking ? "person speaks" : "person"}
       data-testid="sidebar-person"
       data-user-id={userId}
       data-muted={isMuted}
+      data-deafened={isDeafened}
       data-speaking={isSpeaking}
     >
       <bdi>{username}</bdi>
@@ -99,6 +101,12 @@ function Person({ person }: { person: ShownPerson }) {
         <span className="mark" title="Muted">
           <Icon name="muted" />
           <span className="hidden">, muted</span>
+        </span>
+      )}
+      {isDeafened && (
+        <span className="mark" title={DEAFENED.mark}>
+          <Icon name="deafened" />
+          <span className="hidden">, {DEAFENED.mark.toLowerCase()}</span>
         </span>
       )}
     </li>

@@ -4,6 +4,7 @@ import { useView } from "../hooks/useView";
 import type { TileContent, TileSize } from "../tiles";
 import type { Views } from "../views";
 import type { Moderation } from "../moderation";
+import { DEAFENED } from "../words";
 import { Icon } from "./Icon";
 import { Video } from "./Media";
 import { PersonMenu } from "./ModeratorMenu";
@@ -24,13 +25,14 @@ interface TileProps {
 }
 
 export function Tile({ tile, size, views, isPinned, takesFocus, moderation, onPin }: TileProps) {
-  const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, isStarved, quality, track } = tile;
+  const { userId, username, kind, isSelf, isMuted, isDeafened, isSpeaking, isReconnecting, isStarved, quality, track } = tile;
   const element = useView(views, userId, kind, isSelf ? undefined : size, isPinned);
   const pin = useRef<HTMLButtonElement>(null);
   useEffect(() => (takesFocus ? pin.current?.focus() : undefined), []); // only when the tile is made
   const isScreen = kind === "screen";
   const note = [isSelf ? " (you)" : "", isScreen ? " · screen" : ""].join("");
   const showsMuted = isMuted && !isScreen;
+  const showsDeafened = isDeafened && !isScreen;
   const classes = ["tile", kind, isSpeaking && !isScreen ? "speaking" : "", isSelf ? "self" : "", isReconnecting ? "reconnecting" : "", isStarved ? "starved" : ""];
   return (
     <li
@@ -41,6 +43,7 @@ export function Tile({ tile, size, views, isPinned, takesFocus, moderation, onPi
       data-kind={kind}
       data-self={isSelf}
       data-muted={showsMuted}
+      data-deafened={showsDeafened}
       data-reconnecting={isReconnecting}
       data-starved={isStarved}
       data-pinned={isPinned}
@@ -60,6 +63,7 @@ export function Tile({ tile, size, views, isPinned, takesFocus, moderation, onPi
           Reconnecting…
         </span>
       )}
+      {showsDeafened && isSelf && !isReconnecting && <span className="note">{DEAFENED.note}</span>}
       {isStarved && !isReconnecting && <span className="note">Video paused: slow connection</span>}
       <span className="corner">
         {/* A click anywhere on the tile does the same. The button is for keyboards and screen readers. */}
@@ -81,6 +85,12 @@ export function Tile({ tile, size, views, isPinned, takesFocus, moderation, onPi
           <>
             <Icon name="muted" />
             <span className="hidden">Muted: </span>
+          </>
+        )}
+        {showsDeafened && (
+          <>
+            <Icon name="deafened" />
+            <span className="hidden">{DEAFENED.mark}: </span>
           </>
         )}
         <span className="who" title={username}>
