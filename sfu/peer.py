@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import structlog
 import trio
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+
+MAX_CONSUMERS_EVER: Final = 100_000
+"""Consumers that one transport has in its life.  Its keys last as long, so the data plane remembers all their SSRCs, in
+about 2 MB."""
 
 
 @frozen
@@ -155,7 +159,8 @@ class Peer:
         ``stream`` groups the consumers that are played in step (the first half of ``msid``, RFC 8830).
 
         Raises ``Conflict`` for a second consumer of the producer on one transport, since each one would multiply the
-        cost of the producer's packets.
+        cost of the producer's packets.  Raises ``Conflict``, too, if the transport has had too many consumers.  Then it
+        fails, and the client may create another one.
         """
         transport = self.transport(transport_id)
         receiver = receiver_of(transport, capabilities)
@@ -167,6 +172,9 @@ class Peer:
         plan = receiver.plan(producer.plan, report_interval=report_interval)
         if producer.plane_id in transport.consumers:
             raise Conflict("this transport has a consumer of this producer already")
+        if transport.mids >= MAX_CONSUMERS_EVER:
+            transport.fail("it has had as many consumers as one transport may have")
+            raise Conflict("this transport has had too many consumers, so it is closed")
         consumer_id = self.context.new_id()
         ssrc, *rest = self.context.new_ssrcs(2 if plan.has_rtx else 1, transport.consumer_ssrcs)
         rtx_ssrc = rest[0] if rest else None

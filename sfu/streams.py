@@ -46,6 +46,7 @@ class StreamRefusal(StrEnum):
     GONE = "gone"
     SWITCHED_OFF = "switched_off"
     FULL = "full"
+    ADDRESS_FULL = "address_full"
     TOO_MANY_OF_ADDRESS = "too_many_of_address"
     TOO_MANY_OF_TRANSPORT = "too_many_of_transport"
     UNKNOWN_USERNAME = "unknown_username"

@@ -84,7 +84,7 @@ class Transport:
         self._patience: WeakKeyDictionary[ConsumerSource, dict[int, Patience]] = WeakKeyDictionary()
         self.dtls: Dtls | None = None
         self.sharing = BandwidthSharing(self.settings.share_bandwidth)
-        self._mids = 0
+        self.mids = 0  # given so far: one for each consumer that there ever was
         self._path: Path | None = None
         self._handshake_deadline = math.inf
         self._next_review = math.inf
@@ -139,8 +139,8 @@ class Transport:
 
     def next_mid(self) -> str:
         """A MID that this transport has not used before (RFC 8843)."""
-        self._mids += 1
-        return str(self._mids - 1)
+        self.mids += 1
+        return str(self.mids - 1)
 
     def patience(self, producer: ConsumerSource, encoding: int) -> Patience:
         """The spacing of this client's key frame requests for one encoding.

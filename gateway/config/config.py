@@ -204,6 +204,8 @@ class Config:
     """Maximum number of TCP connections whose request has not arrived yet. A newer one closes the oldest."""
     max_media_streams: int = _count(8_000)
     """Maximum number of TCP connections that carry media, at a time. Browsers open some for each transport."""
+    max_media_streams_per_address: int = _count(2_000)
+    """Maximum number of TCP connections that carry media for one address, at a time. Not for loopback."""
     max_request_head_bytes: int = field(default=40 * 1024, validator=between(1024, 1024**2))
     """Maximum size of the head of an HTTP request, in bytes. The default has room for 32 KiB of cookies."""
     max_request_body_bytes: int = field(default=64 * 1024, validator=between(0, 1024**3))

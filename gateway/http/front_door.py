@@ -114,7 +114,7 @@ class FrontDoor:
         self.places.most = config.max_connections_per_address
         self.requests.most = share_of_address(config.max_http_connections)
         if self._media_streams is not None:
-            self._media_streams.most = config.max_media_streams
+            self._media_streams.reconfigure(config)
 
     @property
     def is_ready(self) -> bool:
@@ -168,7 +168,8 @@ class FrontDoor:
             return await self._serve_request(exchange)
         except NotHttp as begun:
             if self._media_streams is not None:
-                await self._media_streams.take(exchange.stream, begun.data, exchange.remote)
+                is_shared = self._trusted_proxies.trusts(exchange.remote)
+                await self._media_streams.take(exchange.stream, begun.data, exchange.remote, is_shared=is_shared)
             return False
         except HandshakeFailed as error:
             self._refusals.record(HttpRefusal.TLS, None, str(error), exchange.remote)

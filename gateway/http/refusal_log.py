@@ -32,8 +32,10 @@ _SETTINGS: Final = {
     HttpRefusal.RATE_LIMITED: "address_work_share",
 }
 
-
-_STREAM_SETTINGS: Final = {StreamRefusal.FULL: "max_media_streams"}
+_STREAM_SETTINGS: Final = {
+    StreamRefusal.FULL: "max_media_streams",
+    StreamRefusal.ADDRESS_FULL: "max_media_streams_per_address",
+}
 
 
 @define

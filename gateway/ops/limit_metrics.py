@@ -12,6 +12,7 @@ LIMITS: Final = (
     "max_half_open_connections",
     "max_connections_per_address",
     "max_media_streams",
+    "max_media_streams_per_address",
     "max_request_head_bytes",
     "max_request_body_bytes",
     "max_channels",

@@ -15,7 +15,7 @@ from gateway.checks.relays import ServerUrl, check_relays
 from gateway.checks.stun import BadResponse, Method, Request, missing_bytes
 from gateway.config import Config
 from protocol.vocabulary import IceServer
-from tests.identity.test_turn import turn_server
+from tests.coturn import run_coturn
 
 SECRET = "a long text that nobody guesses"
 
@@ -26,7 +26,7 @@ def servers(*urls: str, username: str | None = None, credential: str | None = No
 
 @pytest.fixture(scope="module")
 def turn_port() -> Iterator[int]:
-    with turn_server(SECRET) as port:
+    with run_coturn(SECRET, "127.0.0.1", "127.0.0.1", "--allow-loopback-peers") as port:
         yield port
 
 

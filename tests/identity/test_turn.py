@@ -3,11 +3,8 @@
 import base64
 import hashlib
 import hmac
-import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from trio.testing import MockClock
@@ -15,6 +12,7 @@ from trio.testing import MockClock
 from gateway.config import Config
 from gateway.identity.turn import with_credentials
 from protocol.vocabulary import IceServer
+from tests.coturn import run_coturn
 from tests.session.memory_gateway import TODAY, open_rig
 
 SECRET = "a long text that nobody guesses"
@@ -49,23 +47,6 @@ async def test_each_join_gets_a_credential_of_its_own(autojump_clock: MockClock)
         assert SECRET not in repr(rig.gateway.config)
 
 
-@contextmanager
-def turn_server(secret: str) -> Iterator[int]:
-    """Run a coturn on loopback. Yield its port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", f"--listening-port={port}", "--realm=test"]
-    options += ["--no-tls", "--no-dtls", "--no-cli", "--allow-loopback-peers", "--log-file=stdout", "--pidfile="]
-    command = ["turnserver", "-n", "--use-auth-secret", f"--static-auth-secret={secret}", *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            time.sleep(1)
-            yield port
-        finally:
-            process.kill()
-
-
 def relays(port: int, server: IceServer) -> bool:
     """Whether the server at this port relays for a client with this credential."""
     command = [
@@ -92,7 +73,7 @@ def test_a_real_turn_server_accepts_the_credential_and_no_other() -> None:
     [good] = with_credentials([TURN], SECRET, "ada", soon)
     [forged] = with_credentials([TURN], "another secret", "ada", soon)
     [late] = with_credentials([TURN], SECRET, "ada", time.time() - 600)
-    with turn_server(SECRET) as port:
+    with run_coturn(SECRET, "127.0.0.1", "127.0.0.1", "--allow-loopback-peers") as port:
         assert relays(port, good)
         assert not relays(port, forged)
         assert not relays(port, late)

@@ -134,6 +134,21 @@ async def test_two_producers_of_one_transport_have_ssrcs_of_their_own(autojump_c
         assert room.is_unchanged()
 
 
+async def test_a_client_that_consumes_without_end_needs_a_new_transport_now_and_then(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data plane remembers the SSRC of each consumer as long as the keys of the transport live."""
+    monkeypatch.setattr(sfu.peer, "MAX_CONSUMERS_EVER", 3)
+    async with open_room() as room:
+        for _ in range(3):
+            room.bob.close_consumer(room.consume().id)
+        with pytest.raises(Conflict, match="too many consumers"):
+            room.consume()
+        assert room.receiving.closed
+        again = room.bob.create_transport("receive")
+        assert not room.bob.consume(again.id, room.producer, room.bob.context.capabilities, stream="ada").closed
+
+
 async def test_the_number_of_producers_of_a_peer_is_limited(autojump_clock: MockClock) -> None:
     async with open_room(sfu.MediaSettings(max_producers=2)) as room:
         room.ada.produce(room.sending.id, "audio", opus(2))
