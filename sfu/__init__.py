@@ -4,6 +4,7 @@ It knows nothing of channels, users or WebSockets.  :func:`open_router` binds th
 :func:`open_peer` opens one client's media for as long as a block runs.
 """
 
+from sfu.closing import PeerExit
 from sfu.consumer import Consumer
 from sfu.context import RouterContext
 from sfu.directory import RouterCounts
@@ -12,7 +13,7 @@ from sfu.hostnames import BadAddress
 from sfu.listening import BadAnnouncement
 from sfu.measurements import PeerMeasurement, measure_peers, read_voices
 from sfu.observer import PeerObserver
-from sfu.peer import Peer, PeerExit, open_peer
+from sfu.peer import Peer, open_peer
 from sfu.producer import Producer
 from sfu.router import Router, open_router, serve_router
 from sfu.settings import ConsumerEndReason, MediaSettings, TransportState

@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+from attrs import frozen
 
 if TYPE_CHECKING:
     from sfu.context import RouterContext
     from sfu.guard import Guard
 
 log = structlog.get_logger(__name__)
+
+
+@frozen
+class PeerExit:
+    """The objects that a leaving peer closed, the seconds that it took, and the goodbyes that were cut off."""
+
+    consumers: int
+    producers: int
+    transports: int
+    seconds: float = 0
+    forced: int = 0
 
 
 class Resource(Protocol):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import structlog
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from sfu import ortc
-from sfu.closing import Resource, close_or_drop
+from sfu.closing import PeerExit, Resource, close_or_drop
 from sfu.consumer import Consumer
 from sfu.dataplane.interface import ConsumerId, ProducerId
 from sfu.errors import Conflict, LimitExceeded, NotFound, WrongDirection
@@ -35,17 +35,6 @@ log = structlog.get_logger(__name__)
 MAX_CONSUMERS_EVER: Final = 100_000
 """Consumers that one transport has in its life.  Its keys last as long, so the data plane remembers all their SSRCs, in
 about 2 MB."""
-
-
-@frozen
-class PeerExit:
-    """The objects that a leaving peer closed, the seconds that it took, and the goodbyes that were cut off."""
-
-    consumers: int
-    producers: int
-    transports: int
-    seconds: float = 0
-    forced: int = 0
 
 
 class PeerRouter(Protocol):
