@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tools.mutations.catalogue import bounded, isolation, order, priced, resuming, revision, speed, twice
+from tools.mutations.catalogue import bounded, isolation, order, outside, priced, resuming, revision, speed, twice
 from tools.mutations.mutation import Mutation
 
 MUTATIONS: Final[tuple[Mutation, ...]] = (
@@ -14,4 +14,5 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *priced.MUTATIONS,
     *speed.MUTATIONS,
     *resuming.MUTATIONS,
+    *outside.MUTATIONS,
 )
