@@ -213,18 +213,22 @@ class Feed:
             await self._wake.wait()
             self._wake = trio.Event()
             while self._pending:
-                pending = self._pending
-                entry, told = pending[0]
-                for place, reader in enumerate(self._readers_of(entry.channel_id), 1):
-                    self._tell(reader, entry, told)
-                    if len(pending) > 1 and _is_move(entry, pending[1][0]):
-                        self._tell(reader, *pending[1])
-                    if place % _AT_ONCE == 0:
-                        await trio.lowlevel.checkpoint()
-                pending.popleft()  # only now, for those who wait until all is told
-                self._told.set()
-                self._told = trio.Event()
+                await self._tell_first()
                 await trio.lowlevel.checkpoint()
+
+    async def _tell_first(self) -> None:
+        # Apart from run(), whose variables would keep the last reader alive after its end.
+        pending = self._pending
+        entry, told = pending[0]
+        for place, reader in enumerate(self._readers_of(entry.channel_id), 1):
+            self._tell(reader, entry, told)
+            if len(pending) > 1 and _is_move(entry, pending[1][0]):
+                self._tell(reader, *pending[1])
+            if place % _AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        pending.popleft()  # only now, for those who wait until all is told
+        self._told.set()
+        self._told = trio.Event()
 
 
 def _is_move(entry: Entry, following: Entry) -> bool:

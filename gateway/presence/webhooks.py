@@ -122,6 +122,9 @@ class Receiver:
     _must_start_over: bool = False
     _is_starting_over: bool = False
     _newest: int = 0
+    # By channel, the newest entry in its last list, if the feed has not come so far yet. And the newest of all these.
+    _listed: dict[str, int] = field(factory=dict)
+    _listed_up_to: int = 0
     _resets: int = 0
     _tasks: trio.Nursery = field(init=False)
     # The tasks that wait for a lane.
@@ -150,6 +153,10 @@ class Receiver:
     def receive(self, entry: Entry) -> None:
         """Deliver an entry soon. Does not wait."""
         self._newest = entry.number
+        if entry.number > self._listed_up_to:
+            self._listed.clear()
+        if entry.number <= self._listed.get(entry.channel_id, 0):
+            return
         lane = self._lane_of(entry.channel_id, entry.number)
         lane.entries.append(entry)
         self.waiting += 1
@@ -162,6 +169,7 @@ class Receiver:
         """Let the receiver forget everything, and tell it the present lists."""
         self._count_dropped(self.waiting)
         self._lanes.clear()
+        self._listed.clear()
         self._ready.clear()
         self.waiting = 0
         self._must_start_over = True
@@ -277,6 +285,8 @@ class Receiver:
         if message is None:
             return False
         if self._is_present(lane):
+            if message.number > self._newest:
+                self._listed[lane.channel_id] = self._listed_up_to = message.number
             lane.oldest = message.number + 1
             while lane.entries and lane.entries[0].number <= message.number:
                 lane.entries.popleft()

@@ -151,6 +151,28 @@ async def test_the_fullest_channel_gives_way_and_the_others_lose_nothing(
     assert house.receiver.figures.dropped > 0
 
 
+async def test_a_list_is_followed_by_no_change_that_it_contains(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    house = House(backlog=2)
+    house.receiver.begin(house.feed, ())
+    nursery.start_soon(house.receiver.run)
+
+    def tell(revisions: range) -> None:  # the feed is late
+        for entry in reversed(list(house.entries("lobby"))):
+            if entry.revision in revisions:
+                house.receiver.receive(entry)
+
+    house.change("lobby", 5)
+    tell(range(1, 4))
+    await eventually(lambda: house.far.taken)
+    tell(range(4, 6))
+    house.change("lobby")
+    tell(range(6, 7))
+    await eventually(lambda: house.receiver.delivered == house.journal.number)
+    assert house.far.lines() == [("snapshot", "lobby", 5), ("user_updated", "lobby", 6)]
+
+
 async def test_a_feed_that_loses_entries_makes_everything_start_over(autojump_clock: MockClock, house: House) -> None:
     house.far.may = trio.Event()
     house.change("lobby", 5)

@@ -94,6 +94,7 @@ async def _live(world: World, scenario: Scenario, instrument: AtCheckpoint | Non
     if objects:
         ignore_existing_objects()
     try:
+        await world.let_others_read()
         if instrument is not None:
             instrument.world = world
         with trio.move_on_after(_SCENARIO_ENDS_AFTER) as scope:

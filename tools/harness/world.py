@@ -206,6 +206,11 @@ class World:
             self.trace.note_forwarded(self._ports.get(path.port, "nobody"), int.from_bytes(datagram[8:12]))
         return self.network.transmit(path, datagram)
 
+    async def let_others_read(self) -> None:
+        """Let the programs outside the channels read who is where, until :meth:`empty`."""
+        self.tasks.start_soon(self.outsiders.run, self.server, self.seed, name="programs outside")
+        await wait_all_tasks_blocked()
+
     # The end of a run.
 
     @property
@@ -233,12 +238,13 @@ class World:
         await wait_all_tasks_blocked()
 
     async def empty(self) -> None:
-        """Disconnect all remaining clients."""
+        """Disconnect all remaining clients.  Then the readers outside the channels learn the rest, and stop."""
         for client in self.clients.values():
             if not client.over.is_set():
                 self.tasks.start_soon(client.close)
         await self._wait_for(lambda: not self.serving)
         await wait_all_tasks_blocked()
+        await self.outsiders.finish(self.gateway)
 
     def _has_settled(self) -> bool:
         """Whether no exit is going on, and no transport with a cut link is left."""
@@ -282,7 +288,14 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
     def open_router(media: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Router]:
         return sfu.serve_router(media, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
 
-    make_gateway: Any = partial(
+    outsiders: list[Outsiders] = []
+
+    def make_gateway(*arguments: Any) -> Gateway:
+        gateway: Gateway = new_gateway(*arguments)
+        outsiders.append(Outsiders.of(gateway, seed))
+        return gateway
+
+    new_gateway: Any = partial(
         Gateway,
         new_id=lambda: f"id-{next(numbers)}",
         new_reference=lambda: f"reference-{next(numbers)}",
@@ -305,7 +318,7 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
                 trace,
                 faults,
                 log,
-                Outsiders.of(server.gateway),
+                outsiders[0],
                 tasks,
                 ping_fails_for=ping_fails_for,
             )

@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from tools.mutations.catalogue import bounded, isolation, moderated, order, priced, resuming, revision, speed, twice
+from tools.mutations.catalogue import (
+    bounded,
+    isolation,
+    moderated,
+    order,
+    outside,
+    priced,
+    resuming,
+    revision,
+    speed,
+    twice,
+)
 from tools.mutations.mutation import Mutation
 
 MUTATIONS: Final[tuple[Mutation, ...]] = (
@@ -15,4 +26,5 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *speed.MUTATIONS,
     *resuming.MUTATIONS,
     *moderated.MUTATIONS,
+    *outside.MUTATIONS,
 )
