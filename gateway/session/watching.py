@@ -37,7 +37,7 @@ class _Watcher:
     def receive(self, entry: Entry) -> None:
         assert entry.frame is not None
         try:
-            self.connection.send(entry.frame)
+            self.connection.tell_watcher(entry.frame)
         except Exception as error:
             self.connection.fail(error)
 
@@ -69,7 +69,8 @@ def watch(gateway: Gateway, connection: Connection, rights: Rights, data: Watch)
     subscription = gateway.feed.subscription_of(connection)
     if subscription is None:
         watcher = _Watcher(connection)
-        subscription = Subscription(watcher.receive, watcher.fall_behind, site_of(connection.remote))
+        site, pays = site_of(connection.remote), connection.account
+        subscription = Subscription(watcher.receive, watcher.fall_behind, site, pays)
     gateway.feed.follow(subscription, data.channel_ids or (), data.prefix, gateway.journal.number)
     gateway.feed.own(connection, subscription)  # only now, since nobody watches who was refused
     return watched
