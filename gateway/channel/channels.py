@@ -54,8 +54,7 @@ class Channels:
         """The whole list of a channel, which is empty if the channel is not open."""
         channel = self._channels.get(channel_id)
         if channel is None:
-            position = self.journal.position_of(channel_id)
-            return WatchedChannel(channel_id, position.epoch, position.revision, (), snapshot=True)
+            return WatchedChannel(channel_id, *self.journal.position_of(channel_id), (), snapshot=True)
         return WatchedChannel(channel_id, channel.epoch, channel.revision, channel.snapshot(), snapshot=True)
 
     def records(self) -> list[Record]:

@@ -126,10 +126,10 @@ class Feed:
                 raise RequestError(ErrorCode.LIMIT_EXCEEDED, "the clients of this address watch too many channels")
         self._change_count(subscription, more)
         for name in new:
-            self._by_channel.setdefault(name, []).append(subscription)
+            _add(self._by_channel, name, subscription)
         for name in prefixes:
             if name not in subscription.prefixes:
-                self._by_prefix.setdefault(name, []).append(subscription)
+                _add(self._by_prefix, name, subscription)
         subscription.channels.update(dict.fromkeys(channels, number))
         subscription.prefixes.update(dict.fromkeys(prefixes, number))
 
@@ -239,6 +239,7 @@ class Feed:
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
+            await trio.lowlevel.checkpoint()  # The tasks of members who are told in the same moment come first.
             while self._pending:
                 pending = self._pending
                 readers = self._readers_of(pending[0][0].channel_id)
@@ -250,6 +251,14 @@ class Feed:
                 self._told.set()
                 self._told = trio.Event()
                 await trio.lowlevel.checkpoint()
+
+
+def _add(table: dict[str, list[Subscription]], name: str, subscription: Subscription) -> None:
+    readers = table.get(name)
+    if readers is None:
+        table[name] = [subscription]  # Most channels have one reader, and a list that grows would reserve more.
+    else:
+        readers.append(subscription)
 
 
 def _is_move(entry: Entry, following: Entry) -> bool:
