@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
 from gateway.presence import feed
+from gateway.session import watching
 from tests.identity.made_up_keys import SECRET, sign, write_key
 from tests.session.memory_gateway import TODAY, RawClient, Rig, microphone, open_rig, send_transport
 from tools.harness.client import secret_of
@@ -249,6 +250,23 @@ async def test_one_address_may_watch_a_quarter_of_what_all_may(autojump_clock: M
         await wait_all_tasks_blocked()
         assert await late.ok("watch", channelIds=["a", "b"])
         assert rig.gateway.feed.count == 5
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_PARTICIPANTS", 3), ("MOST_BYTES", 499)])
+async def test_an_answer_that_would_be_too_large_is_refused_and_nothing_is_watched(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    async with open_rig() as rig:
+        ada, _ = await rig.joined("ada", "ben")
+        monkeypatch.setattr(watching, bound, most)
+        eve = await rig.connect()
+        large = {"channelIds": ["lobby", "studio"]} if bound == "MOST_PARTICIPANTS" else {"channelIds": ["lobby"]}
+        if bound == "MOST_BYTES":
+            await ada.ok("update", metadata={"note": "ü" * 100})
+        assert await eve.error("watch", **large) == "limit_exceeded"
+        await ada.ok("leave")
+        assert await changes(eve) == []
+        assert len((await eve.ok("watch", channelIds=["lobby"]))["channels"]) == 1
 
 
 async def test_a_watcher_pays_for_what_it_is_told(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
