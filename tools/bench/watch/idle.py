@@ -141,8 +141,9 @@ def report(costs: Sequence[Cost]) -> list[str]:
         f"Each of {CLIENTS} clients sends the same requests, one client after the other. The processor time is the "
         "gateway's until the client has all answers: the median, the least and the greatest. The memory is what the "
         "gateway's resident memory grew by for each client. The channels without members are other ones for each "
-        f"client. One answer may describe at most {2 * MOST_OPEN:,} channels and participants, so `prefix` is measured "
-        f"with at most {MOST_OPEN:,} open channels.",
+        "client. The open ones are the same for all, so the gateway encodes their lists only for the first client. "
+        f"One answer may describe at most {2 * MOST_OPEN:,} channels and participants, so `prefix` is measured with at "
+        f"most {MOST_OPEN:,} open channels.",
         table(head, rows),
         f"Aim: for channels without members at most {ms(CPU_AIM, 0)} ms: {met(cpu, CPU_AIM)}, and at most "
         f"{MEMORY_AIM / 1e6:.0f} MB: {met(memory, MEMORY_AIM)}.",
