@@ -22,7 +22,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check sbom audit scripts soak mutations interop estimator bench bench-leave bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check sbom audit scripts soak mutations interop estimator bench bench-leave bench-watch bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -199,6 +199,9 @@ bench-planes: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare two planes with one,
 
 bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## measure how soon others learn of a leave, and write the results into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)
+
+bench-watch: $(STAMPS)/dev $(STAMPS)/dataplane  ## measure how soon watchers learn of a leave, and what they cost, and write the results into docs/guarantees.md (some minutes)
+	$(BIN)/python -m tools.bench.watch --write docs/guarantees.md $(ARGS)
 
 # Without Janus, Go or npm it leaves out the servers that need them, and says so.
 bench-quality: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium $(STAMPS)/firefox  ## measure calls of real browsers on bad networks, and write the results into docs/quality.md, then bench-bandwidth (two hours, root)

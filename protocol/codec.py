@@ -13,7 +13,7 @@ from protocol.declarations import EVENT_TYPES, EVENTS, OK_DATA, REQUESTS, Event,
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.json_text import UnreadableError, parse_untrusted
 from protocol.requests import Request
-from protocol.responses import Error, ErrorData, Ok
+from protocol.responses import Encoded, Error, ErrorData, Ok
 from protocol.structuring import hook_for, structure
 
 T = TypeVar("T")
@@ -61,6 +61,8 @@ def encode(message: Message) -> str:
     Raises ``ValueError`` for a number that is not finite.
     """
     match message:
+        case Ok(data=Encoded(text=text)):
+            return f'{{"id":{message.id},"type":"ok","data":{text}}}'
         case Ok():
             envelope = {"id": message.id, "type": "ok", "data": message.data}
         case Error():

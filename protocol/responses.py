@@ -1,6 +1,6 @@
 """The gateway's responses to requests: ``ok`` and ``error``."""
 
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from attrs import frozen
 
@@ -11,10 +11,19 @@ from protocol.errors import ErrorCode, ProtocolError, RequestError
 from protocol.media import ShortText
 from protocol.vocabulary import Text
 
+Answer = TypeVar("Answer", bound=OkData)
+
 
 @frozen
 class Done(OkData):
     """``ok`` without content."""
+
+
+@frozen
+class Encoded(OkData, Generic[Answer]):
+    """An answer as JSON, for an ``ok`` that is put together from parts which were encoded before."""
+
+    text: str
 
 
 @frozen

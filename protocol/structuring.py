@@ -88,7 +88,16 @@ def _array(hint: Any, rules: Sequence[Constraint] = ()) -> Hook:
             raise InvalidValueError("must be an array")
         for rule in rules:  # Check the limits before the elements, which may be many.
             rule.check(value)
-        return tuple(part for _, part in _parts(inner, enumerate(value), element, skipping))
+        if skipping:
+            return tuple(part for _, part in _parts(inner, enumerate(value), element, skipping))
+        # Most arrays are of this kind, and this takes half as long.
+        parts: list[Any] = []
+        try:
+            for part in value:
+                parts.append(inner(part, element))  # Their number is the place of an error.
+        except InvalidValueError as error:
+            raise type(error)(error.message, len(parts), *error.path) from None
+        return tuple(parts)
 
     return check
 

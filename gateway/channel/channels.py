@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sized
 from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
 from attrs import define, field
 from structlog.typing import FilteringBoundLogger
@@ -13,9 +14,12 @@ from gateway.config import Config
 from gateway.ops.metrics import ChannelCounts, Metrics
 from gateway.presence.journal import Journal
 from gateway.presence.store import Record
-from protocol.codec import encode
+from protocol.codec import encode, encode_value
 from protocol.errors import ErrorCode, RequestError
 from protocol.watching import WatchedChannel
+
+_MOST_TEXT: Final = 16 * 1024 * 1024
+"""Characters of all lists that are kept as JSON. Past it, all are forgotten, and encoded again for those who ask."""
 
 
 @define(eq=False)
@@ -35,6 +39,9 @@ class Channels:
     journal: Journal
     microseconds: Callable[[], int]
     _channels: dict[str, Channel] = field(factory=dict)
+    # The list of a channel as JSON, with its revision. The size also counts texts that are out of date.
+    _texts: dict[str, tuple[int, str]] = field(factory=dict)
+    _texts_size: int = 0
     moderation: Moderation = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -54,9 +61,24 @@ class Channels:
         """The whole list of a channel, which is empty if the channel is not open."""
         channel = self._channels.get(channel_id)
         if channel is None:
-            position = self.journal.position_of(channel_id)
-            return WatchedChannel(channel_id, position.epoch, position.revision, (), snapshot=True)
+            return WatchedChannel(channel_id, *self.journal.position_of(channel_id), (), snapshot=True)
         return WatchedChannel(channel_id, channel.epoch, channel.revision, channel.snapshot(), snapshot=True)
+
+    def state_text(self, channel_id: str) -> str:
+        """The same list as JSON. Until it changes, all who ask for it get the same text."""
+        channel = self._channels.get(channel_id)
+        if channel is None:
+            # Thousands of these may be in one answer, so they do not go through the encoder. An id needs no escapes.
+            epoch, revision = self.journal.position_of(channel_id)
+            place = f'"channelId":"{channel_id}","epoch":{epoch},"revision":{revision}'
+            return f'{{{place},"participants":[],"snapshot":true}}'
+        known = self._texts.get(channel_id)
+        if known is None or known[0] != channel.revision:
+            known = self._texts[channel_id] = channel.revision, encode_value(self.state_of(channel_id))
+            self._texts_size += len(known[1])
+            if self._texts_size > _MOST_TEXT:
+                self._texts, self._texts_size = {}, 0
+        return known[1]
 
     def records(self) -> list[Record]:
         """Who is where, in the form in which the journal on disk keeps it."""
@@ -112,6 +134,7 @@ class Channels:
     def _close_if_empty(self, channel: Channel) -> None:
         if not channel.occupants:
             del self._channels[channel.id]
+            self._texts.pop(channel.id, None)
             self.moderation.channel_closed(channel)
             self.journal.append(channel.id, "channel_closed", (channel.epoch, channel.revision))
             channel.log.info("channel closed")

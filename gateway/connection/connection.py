@@ -191,13 +191,14 @@ class Connection:
         if self.in_session and self.replay_log is not None and response.id is not None:
             self.replay_log.keep_answer(response.id, frame)
         held, self._held = self._held or [], None
-        self._put(frame)
+        # The last answer goes together with the goodbye. Otherwise its client might close the connection in between.
+        self._put(frame, at_once=self.in_session)
         for event, kept in held:
             self._put_event(event, kept)
 
     def repeat(self, answer: Frame) -> None:
         """Send a kept answer again."""
-        self._put(answer)
+        self._put(answer, at_once=self.in_session)
 
     def _count_error(self, code: ErrorCode) -> None:
         self.metrics.request_error(code)
@@ -214,20 +215,30 @@ class Connection:
             return True
         return self._put_event(frame, kept or frame)
 
+    def tell_watcher(self, frame: Frame) -> bool:
+        """Like :meth:`send`, for an event of a channel that the client watches.
+
+        Whoever tells it takes few clients in each step, so the budget for frames that are sent at once is left to
+        others.
+        """
+        if self._held is not None:
+            self._held.append((frame, frame))
+            return True
+        return self._put_event(frame, frame, counted=False)
+
     def send_event(self, event: Event) -> bool:
         """Encode and send an event that only this client gets."""
         return self.send(Frame.of(event))
 
-    def _put_event(self, event: Frame, kept: Frame) -> bool:
+    def _put_event(self, event: Frame, kept: Frame, *, counted: bool = True) -> bool:
         replay_log = self.replay_log
-        return self._put(event if replay_log is None else event.numbered(replay_log.keep_event(kept)))
+        frame = event if replay_log is None else event.numbered(replay_log.keep_event(kept))
+        return self._put(frame, at_once=True, counted=counted)
 
-    def _put(self, frame: Frame) -> bool:
+    def _put(self, frame: Frame, *, at_once: bool, counted: bool = True) -> bool:
         if self.attachment is None:  # The replay log has it for the next socket.
             return self.end_reason is None
-        # The last answer goes together with the goodbye. Otherwise its client might close the connection in between.
-        at_once = self.in_session and self.end_reason is None
-        taken = self.attachment.outbox.put(frame, at_once=at_once)
+        taken = self.attachment.outbox.put(frame, at_once=at_once and self.end_reason is None, counted=counted)
         if not taken:
             # A closed outbox also refuses, but then the connection has an end reason already.
             self.end(end_reasons.TOO_SLOW, "outbox_bytes")
@@ -302,7 +313,7 @@ class Connection:
         if former is not None:
             former.abort()
         for frame in frames:
-            self._put(frame)
+            self._put(frame, at_once=self.in_session)
         for message in received:
             self._enqueue(message)
 

@@ -131,8 +131,12 @@ class Outbox:
     _sent_at: float = -math.inf
     _changed: trio.Event | None = None
 
-    def put(self, frame: Frame, *, at_once: bool = True) -> bool:
-        """Queue a frame and return whether it was accepted. ``at_once`` lets it go before the sending task runs."""
+    def put(self, frame: Frame, *, at_once: bool = True, counted: bool = True) -> bool:
+        """Queue a frame and return whether it was accepted.
+
+        ``at_once`` lets it go before the sending task runs. Only a caller that bounds its sends itself gives one that
+        is not ``counted``.
+        """
         if self._closed or self._refuses:
             return False
         if self._queue and self.size + frame.size > self.max_bytes:
@@ -143,14 +147,14 @@ class Outbox:
             self._waiting_since = trio.current_time()
         self._queue.append(frame)
         self.size += frame.size
-        if not (at_once and is_first and self._is_idle and self._send_at_once(frame)):
+        if not (at_once and is_first and self._is_idle and self._send_at_once(frame, counted=counted)):
             self._wake_waiters()
         return True
 
-    def _send_at_once(self, frame: Frame) -> bool:
+    def _send_at_once(self, frame: Frame, *, counted: bool) -> bool:
         """Send the only frame in the queue. Return whether the network has taken all of it."""
         now = self._waiting_since
-        if now - self._sent_at < MOMENT or not self.budget.take(now):
+        if now - self._sent_at < MOMENT or (counted and not self.budget.take(now)):
             return False
         wire = frame.wire
         sent = self.send_now(wire)

@@ -26,7 +26,7 @@ from gateway.identity.rights import EVERYBODY, Rights, is_secret
 from gateway.ops.http_refusal import HttpRefusal
 from gateway.presence.feed import Subscription
 from gateway.presence.journal import Entry
-from protocol.codec import encode_value, from_json
+from protocol.codec import from_json
 from protocol.constraints import InvalidValueError
 from protocol.errors import ErrorCode, RequestError
 from protocol.watching import Watch
@@ -187,7 +187,7 @@ class PresenceStreams:
             some = channels[start : start + _CHANNELS_AT_ONCE]
             number = journal.number
             listed.update(dict.fromkeys(some, number))
-            texts = [encode_value(self._gateway.channels.state_of(name)) for name in some]
+            texts = [self._gateway.channels.state_text(name) for name in some]
             # Only who has all snapshots may resume behind them, and with them all changes since the first.
             ids = [f"{self._gateway.journal.name}-snapshot-{place}" for place in range(start, start + len(some))]
             if start + len(some) == len(channels):

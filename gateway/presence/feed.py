@@ -6,17 +6,20 @@ time. So however many they are, no member waits for them.
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from time import thread_time
 from typing import Final, Never
 
 import trio
 from attrs import define, field
 
-from gateway.connection.accounts import share_of_address
+from gateway.connection.accounts import Account, share_of_address
 from gateway.presence.journal import Entry
 from protocol.errors import ErrorCode, RequestError
 
 _AT_ONCE: Final = 50
 """How many readers are told in one step of the event loop."""
+_LEAST_CHARGE: Final = 0.001
+"""Seconds of processor time that a reader owes before it is charged. To charge it each time would cost too much."""
 _MOST_PENDING: Final = 10_000
 """Entries that may wait to be told. The readers of a feed that is later than this are ended."""
 
@@ -27,21 +30,32 @@ class Subscription:
 
     ``receive`` gets each entry, and must not wait. ``fall_behind`` ends the reader, which has missed an entry.
     ``channels`` and ``prefixes`` have the number of the newest entry that the reader did not need to be told. ``site``
-    is that of its address, as :func:`gateway.connection.accounts.site_of` says. ``joined`` is the channel that its
+    is that of its address, as :func:`gateway.connection.accounts.site_of` says. ``account`` pays for the time that it
+    takes to tell it, and ``owed`` is what it has not paid yet. ``joined`` is the channel that its
     client has joined last, with the newest entry that the answer contained.
     """
 
     receive: Callable[[Entry], None]
     fall_behind: Callable[[], None]
     site: str | None = None
+    account: Account | None = None
     channels: dict[str, int] = field(factory=dict)
     prefixes: dict[str, int] = field(factory=dict)
     joined: tuple[str, int] = ("", 0)
+    owed: float = 0.0
 
     @property
     def count(self) -> int:
         """How many channels and prefixes it follows."""
         return len(self.channels) + len(self.prefixes)
+
+    def pay(self, seconds: float) -> None:
+        """Pay for so much processor time of the loop's thread."""
+        if self.account is not None:
+            self.owed += seconds
+            if self.owed >= _LEAST_CHARGE:
+                self.account.charge(self.owed)
+                self.owed = 0.0
 
     def wants(self, entry: Entry) -> bool:
         """Whether the reader follows the channel and does not know this change yet."""
@@ -112,10 +126,10 @@ class Feed:
                 raise RequestError(ErrorCode.LIMIT_EXCEEDED, "the clients of this address watch too many channels")
         self._change_count(subscription, more)
         for name in new:
-            self._by_channel.setdefault(name, []).append(subscription)
+            _add(self._by_channel, name, subscription)
         for name in prefixes:
             if name not in subscription.prefixes:
-                self._by_prefix.setdefault(name, []).append(subscription)
+                _add(self._by_prefix, name, subscription)
         subscription.channels.update(dict.fromkeys(channels, number))
         subscription.prefixes.update(dict.fromkeys(prefixes, number))
 
@@ -207,11 +221,25 @@ class Feed:
             told.add(reader)
             reader.receive(entry)
 
+    def _tell_some(self, readers: list[Subscription], pending: deque[tuple[Entry, set[Subscription]]]) -> None:
+        """Tell the oldest entry to these readers, and let them pay for it in equal parts."""
+        began = thread_time()
+        entry, told = pending[0]
+        follows = len(pending) > 1 and _is_move(entry, pending[1][0])
+        for reader in readers:
+            self._tell(reader, entry, told)
+            if follows:
+                self._tell(reader, *pending[1])
+        part = (thread_time() - began) / len(readers)
+        for reader in readers:
+            reader.pay(part)
+
     async def run(self) -> Never:
         """Tell the entries to their readers until cancelled."""
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
+            await trio.lowlevel.checkpoint()  # The tasks of members who are told in the same moment come first.
             while self._pending:
                 await self._tell_first()
                 await trio.lowlevel.checkpoint()
@@ -219,16 +247,22 @@ class Feed:
     async def _tell_first(self) -> None:
         # Apart from run(), whose variables would keep the last reader alive after its end.
         pending = self._pending
-        entry, told = pending[0]
-        for place, reader in enumerate(self._readers_of(entry.channel_id), 1):
-            self._tell(reader, entry, told)
-            if len(pending) > 1 and _is_move(entry, pending[1][0]):
-                self._tell(reader, *pending[1])
-            if place % _AT_ONCE == 0:
+        readers = self._readers_of(pending[0][0].channel_id)
+        for start in range(0, len(readers), _AT_ONCE):
+            if start:
                 await trio.lowlevel.checkpoint()
+            self._tell_some(readers[start : start + _AT_ONCE], pending)
         pending.popleft()  # only now, for those who wait until all is told
         self._told.set()
         self._told = trio.Event()
+
+
+def _add(table: dict[str, list[Subscription]], name: str, subscription: Subscription) -> None:
+    readers = table.get(name)
+    if readers is None:
+        table[name] = [subscription]  # Most channels have one reader, and a list that grows would reserve more.
+    else:
+        readers.append(subscription)
 
 
 def _is_move(entry: Entry, following: Entry) -> bool:

@@ -194,15 +194,15 @@ class Journal:
         self.size -= history.size
         self._forgotten = max(self._forgotten, history.number)
 
-    def position_of(self, channel_id: str) -> Position:
-        """The position of a channel that is not open: that of its last change.
+    def position_of(self, channel_id: str) -> tuple[int, int]:
+        """The position of a channel that is not open, epoch and revision: that of its last change.
 
         If that is forgotten, it is one that no open channel will have, and that no former one had passed.
         """
         history = self._histories.get(channel_id)
         if history is None or history.is_distrusted(history.newest):
-            return Position(self.epoch, 0)
-        return Position(*history.newest)
+            return self.epoch, 0
+        return history.newest
 
     def changes_after(self, channel_id: str, after: Position) -> list[Entry] | None:
         """The changes of the list that come after a position, or None if some of them are forgotten."""

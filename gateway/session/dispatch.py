@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from gateway.session.session import Session
 from protocol.declarations import OK_DATA, OkData, RequestData
 from protocol.errors import ErrorCode, RequestError
 from protocol.requests import Join, ResumeSession
+from protocol.responses import Encoded
 
 Handler = Callable[[Session, Any], OkData]
 Needs = str | Callable[[Any], str | None] | None
@@ -30,7 +31,10 @@ def handler(*, needs: Needs) -> Callable[[_Function], _Function]:
 
     def register(function: _Function) -> _Function:
         types = get_type_hints(function)
-        if types["return"] is not OK_DATA[types["data"]]:
+        answer = types["return"]
+        if get_origin(answer) is Encoded:
+            (answer,) = get_args(answer)
+        if answer is not OK_DATA[types["data"]]:
             raise TypeError(f"{function.__name__} must return {OK_DATA[types['data']].__name__}")
         HANDLERS[types["data"]] = function
         NEEDS[types["data"]] = needs

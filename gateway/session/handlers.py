@@ -50,7 +50,7 @@ from protocol.requests import (
     TransportCreated,
     Update,
 )
-from protocol.responses import Done
+from protocol.responses import Done, Encoded
 from protocol.stats import Stats
 from protocol.watching import Unwatch, Watch, Watched
 from sfu.ortc import Receiver
@@ -280,7 +280,7 @@ def message(session: Session, data: SendMessage) -> Delivered:
 
 
 @handler(needs=lambda data: WATCH if data.token is None else None)
-def watch(session: Session, data: Watch) -> Watched:
+def watch(session: Session, data: Watch) -> Encoded[Watched]:
     member, gateway = session.member, session.gateway
     rights = member.rights if data.token is None else gateway.rights_to_watch(data.token)
     return watch_channels(gateway, member.connection, rights, data)

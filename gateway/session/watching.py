@@ -1,7 +1,5 @@
 """``watch`` and ``unwatch``: a client follows the lists of channels that it has not joined."""
 
-import json
-
 from attrs import frozen
 
 from gateway.connection import end_reasons
@@ -12,12 +10,10 @@ from gateway.identity.rights import Rights
 from gateway.presence.feed import Subscription
 from gateway.presence.journal import Entry
 from protocol import limits
-from protocol.codec import encode, from_json
 from protocol.errors import ErrorCode, RequestError
-from protocol.events import VoiceState
-from protocol.responses import Done, Ok
+from protocol.responses import Done, Encoded
 from protocol.vocabulary import Position
-from protocol.watching import Unwatch, Watch, Watched, WatchedChannel
+from protocol.watching import Unwatch, Watch, Watched
 
 MOST_EVENTS = 100
 """The changes that one answer may have. A channel whose changes do not fit into it comes as a snapshot."""
@@ -25,7 +21,6 @@ MOST_PARTICIPANTS = 10_000
 """The participants and channels that one answer may have. More would keep all other tasks waiting for too long."""
 MOST_BYTES = limits.MAX_GATEWAY_MESSAGE_BYTES // 2
 """The size that one answer may have, so that clients can read it."""
-_FEW_PARTICIPANTS = MOST_BYTES // (2 * limits.MAX_METADATA_BYTES)
 
 
 @frozen
@@ -37,7 +32,7 @@ class _Watcher:
     def receive(self, entry: Entry) -> None:
         assert entry.frame is not None
         try:
-            self.connection.send(entry.frame)
+            self.connection.tell_watcher(entry.frame)
         except Exception as error:
             self.connection.fail(error)
 
@@ -45,7 +40,7 @@ class _Watcher:
         self.connection.end(end_reasons.TOO_SLOW)
 
 
-def watch(gateway: Gateway, connection: Connection, rights: Rights, data: Watch) -> Watched:
+def watch(gateway: Gateway, connection: Connection, rights: Rights, data: Watch) -> Encoded[Watched]:
     """Follow channels from now on, and return what the client needs to know about each of them.
 
     Raises :exc:`RequestError` with ``forbidden`` and ``limit_exceeded``.
@@ -53,7 +48,8 @@ def watch(gateway: Gateway, connection: Connection, rights: Rights, data: Watch)
     channels = gateway.channels.channels
     if data.channel_ids is not None:
         named = list(dict.fromkeys(data.channel_ids))
-        if refused := [name for name in named if not rights.may_enter(name)]:
+        allows_all = rights.may_enter_all("")
+        if not allows_all and (refused := [name for name in named if not rights.may_enter(name)]):
             raise RequestError(ErrorCode.FORBIDDEN, f"the token does not allow {refused[0]}", "data.channelIds")
     else:
         assert data.prefix is not None
@@ -63,16 +59,17 @@ def watch(gateway: Gateway, connection: Connection, rights: Rights, data: Watch)
         known = [name for name in data.after if name.startswith(data.prefix)]
         opened = [name for name in channels if name.startswith(data.prefix)]
         named = list(dict.fromkeys([*opened, *known]))
-    answer = _Answer(gateway)
-    watched = Watched(tuple(answer.channel(name, data.after.get(name)) for name in named))
-    answer.check_size(watched)
+    answer, after = _Answer(gateway), data.after
+    for name in named:
+        answer.add(name, after.get(name))
     subscription = gateway.feed.subscription_of(connection)
     if subscription is None:
         watcher = _Watcher(connection)
-        subscription = Subscription(watcher.receive, watcher.fall_behind, site_of(connection.remote))
+        site, pays = site_of(connection.remote), connection.account
+        subscription = Subscription(watcher.receive, watcher.fall_behind, site, pays)
     gateway.feed.follow(subscription, data.channel_ids or (), data.prefix, gateway.journal.number)
     gateway.feed.own(connection, subscription)  # only now, since nobody watches who was refused
-    return watched
+    return answer.encoded
 
 
 def unwatch(gateway: Gateway, connection: Connection, data: Unwatch) -> Done:
@@ -86,31 +83,34 @@ def unwatch(gateway: Gateway, connection: Connection, data: Unwatch) -> Done:
 
 
 class _Answer:
-    """Describes channels until the answer is full."""
+    """Puts the answer together, from texts that others got as well, until it is full."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._events = MOST_EVENTS
         self._participants = MOST_PARTICIPANTS
+        self._size = MOST_BYTES
+        self._texts: list[str] = []
 
-    def channel(self, channel_id: str, after: Position | None) -> WatchedChannel:
-        """What a client needs to know that has this position of the channel's list, or nothing yet."""
+    def add(self, channel_id: str, after: Position | None) -> None:
+        """Add what a client needs to know that has this position of the channel's list, or nothing yet.
+
+        Raises :exc:`RequestError` if clients could not read the answer.
+        """
         changes = None if after is None else self._gateway.journal.changes_after(channel_id, after)
         if changes is not None and len(changes) <= self._events:
             self._events -= len(changes)
-            events = tuple(from_json(json.loads(change.data), VoiceState) for change in changes)
-            return WatchedChannel(channel_id, events=events)
-        state = self._gateway.channels.state_of(channel_id)
-        self._participants -= 1 + len(state.participants or ())
-        if self._participants < 0:
-            raise _too_many()
-        return state
+            text = f'{{"channelId":"{channel_id}","events":[{",".join([change.data for change in changes])}]}}'
+        else:
+            channel = self._gateway.channels.channels.get(channel_id)
+            self._participants -= 1 if channel is None else 1 + len(channel.members)
+            text = "" if self._participants < 0 else self._gateway.channels.state_text(channel_id)
+        self._size -= len(text) if text.isascii() else len(text.encode())
+        if self._participants < 0 or self._size < 0:
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, "too many channels for one answer; watch fewer at a time")
+        self._texts.append(text)
 
-    def check_size(self, watched: Watched) -> None:
-        """Raises :exc:`RequestError` if clients could not read the answer."""
-        if MOST_PARTICIPANTS - self._participants > _FEW_PARTICIPANTS and len(encode(Ok(0, watched))) > MOST_BYTES:
-            raise _too_many()
-
-
-def _too_many() -> RequestError:
-    return RequestError(ErrorCode.LIMIT_EXCEEDED, "too many channels for one answer; watch fewer at a time")
+    @property
+    def encoded(self) -> Encoded[Watched]:
+        """The answer."""
+        return Encoded(f'{{"channels":[{",".join(self._texts)}]}}')

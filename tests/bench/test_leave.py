@@ -8,10 +8,10 @@ import pytest
 import trio
 
 from tools.bench import BenchError
+from tools.bench.channel import ENDINGS, BenchChannel, Ending, LeaveWatch, open_channel
 from tools.bench.figures import percentile
 from tools.bench.leave import at_once, cost, full_channel
 from tools.bench.leave.at_once import WATCHED, AtOnce, end_watch
-from tools.bench.leave.channel import ENDINGS, BenchChannel, Ending, LeaveWatch, open_channel
 from tools.bench.leave.full_channel import MeasuredLeave
 from tools.bench.leave.watched_gateway import Watched
 from tools.loadtest.own_load import LagMeter

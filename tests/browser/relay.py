@@ -18,6 +18,7 @@ class Relay:
     port: int
     listener: socket.socket = field(factory=lambda: socket.create_server(("127.0.0.1", 0)))
     _connections: list["_Connection"] = field(factory=list)
+    _refuses: bool = False
 
     @property
     def url(self) -> str:
@@ -33,10 +34,21 @@ class Relay:
         for connection in self._connections:
             connection.reset()
 
+    def refuse(self) -> None:
+        """Close each new connection at once: a proxy is not there."""
+        self._refuses = True
+
+    def accept(self) -> None:
+        """Pass new connections on again."""
+        self._refuses = False
+
     def serve(self) -> None:
         with suppress(OSError):  # the listener was closed
             while True:
                 client, _ = self.listener.accept()
+                if self._refuses:
+                    client.close()
+                    continue
                 self._connections.append(_Connection(client, socket.create_connection(("127.0.0.1", self.port))))
                 self._connections[-1].start()
 

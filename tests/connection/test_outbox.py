@@ -446,6 +446,20 @@ async def test_one_step_does_not_send_to_very_many_at_once(autojump_clock: MockC
     assert all(network.texts == ["one"] for network in networks)
 
 
+async def test_frames_that_are_not_counted_leave_the_bound_to_others(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    budget, networks = SendBudget(), [Network(room=1000) for _ in range(SENDS_IN_A_MOMENT + 5)]
+    outboxes = [Outbox(1000, 10, network.send_now, budget) for network in networks]
+    for outbox, network in zip(outboxes, networks, strict=True):
+        nursery.start_soon(outbox.send_all, network.send)
+    await wait_all_tasks_blocked()
+    for outbox in outboxes:
+        outbox.put(frame("one"), counted=False)
+    assert all(network.texts == ["one"] for network in networks)
+    assert budget.take(trio.current_time())
+
+
 async def test_a_frame_may_come_while_somebody_waits_until_all_is_sent(nursery: trio.Nursery) -> None:
     network, outbox = Slow(), Outbox(100, 10)
     nursery.start_soon(outbox.send_all, network)

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,32 @@ async def test_what_happened_is_on_the_disk_before_the_block_ends(tmp_path: Path
     assert [entry[0] for entry in history(tmp_path)] == ["channel_opened", "user_joined", "user_left"]
 
 
+async def test_one_change_is_written_at_once_and_many_share_few_transactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    write = Store.write
+
+    def note(store: Store, records: Sequence[Record], keep: int) -> None:
+        sizes.append(len(records))
+        write(store, records, keep)
+
+    monkeypatch.setattr(Store, "write", note)
+    journal = new_journal()
+    async with durable(journal, tmp_path):
+        room = Room(journal)
+        await journal.wait_committed(1)
+        assert sizes == [1]
+        begun = trio.current_time()
+        for number in range(30):
+            room.joins(f"user{number}")
+            await trio.sleep(0.001)
+        await journal.wait_committed(journal.number)
+        lasted = trio.current_time() - begun
+    assert sum(sizes) == 31
+    assert len(sizes) <= 2 + lasted / 0.02
+
+
 async def test_the_next_process_goes_on_with_numbers_epochs_and_history(tmp_path: Path) -> None:
     first = new_journal()
     async with durable(first, tmp_path):
@@ -155,7 +181,7 @@ async def test_whoever_was_there_at_a_crash_leaves_before_the_next_process_serve
     async with durable(second, tmp_path):
         assert second.committed == second.number
         # Who was told changes that are lost must not take the new ones for these.
-        assert second.position_of("lobby").epoch > room.epoch
+        assert second.position_of("lobby")[0] > room.epoch
         assert second.changes_after("lobby", Position(room.epoch, 5)) is None
         assert second.changes_after("lobby", Position(room.epoch, 6)) is None
         known = second.changes_after("lobby", Position(room.epoch, 4))
@@ -173,7 +199,7 @@ async def test_whoever_was_there_at_a_crash_leaves_before_the_next_process_serve
         assert third.number == second.number
         # The process after the next does not trust these places either.
         assert third.changes_after("lobby", Position(room.epoch, 6)) is None
-        assert third.position_of("lobby").epoch > room.epoch
+        assert third.position_of("lobby")[0] > room.epoch
 
 
 KILLED = """
@@ -193,7 +219,7 @@ async def main():
             room.leaves("ben")
             journal.append("lobby", "channel_closed", (room.epoch, room.revision))
             print("again", flush=True)
-            await trio.sleep(0.001)
+            await trio.sleep(0.002)
 
 trio.run(main)
 """
@@ -204,7 +230,7 @@ async def test_every_join_has_one_leave_after_any_number_of_kills(tmp_path: Path
         arguments = [sys.executable, "-c", KILLED, str(tmp_path)]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220: it is killed
             assert process.stdout is not None
-            for _ in range(5):
+            for _ in range(15):
                 await trio.to_thread.run_sync(process.stdout.readline)
             os.kill(process.pid, signal.SIGKILL)
     journal = new_journal()

@@ -1,5 +1,6 @@
 """``watch``: the lists of channels for clients that have not joined them, without a gap and without a repetition."""
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
+from gateway.presence import feed
+from gateway.session import watching
 from tests.identity.made_up_keys import SECRET, sign, write_key
 from tests.session.memory_gateway import TODAY, RawClient, Rig, microphone, open_rig, send_transport
 from tools.harness.client import secret_of
@@ -247,6 +250,39 @@ async def test_one_address_may_watch_a_quarter_of_what_all_may(autojump_clock: M
         await wait_all_tasks_blocked()
         assert await late.ok("watch", channelIds=["a", "b"])
         assert rig.gateway.feed.count == 5
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_PARTICIPANTS", 3), ("MOST_BYTES", 499)])
+async def test_an_answer_that_would_be_too_large_is_refused_and_nothing_is_watched(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    async with open_rig() as rig:
+        ada, _ = await rig.joined("ada", "ben")
+        monkeypatch.setattr(watching, bound, most)
+        eve = await rig.connect()
+        large = {"channelIds": ["lobby", "studio"]} if bound == "MOST_PARTICIPANTS" else {"channelIds": ["lobby"]}
+        if bound == "MOST_BYTES":
+            await ada.ok("update", metadata={"note": "ü" * 100})
+        assert await eve.error("watch", **large) == "limit_exceeded"
+        await ada.ok("leave")
+        assert await changes(eve) == []
+        assert len((await eve.ok("watch", channelIds=["lobby"]))["channels"]) == 1
+
+
+async def test_a_watcher_pays_for_what_it_is_told(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "thread_time", count(0.0, 0.02).__next__)  # each of two pays a half
+    async with open_rig(work_share=0.2, work_burst=0.01) as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        watchers = [await watcher_of(rig, "lobby") for _ in range(2)]
+        connections = list(rig.gateway.connections.values())
+        for _ in range(10):
+            await ben.ok("leave")
+            await ben.join("ben")
+        assert len(watchers) == 2
+        debts = [connection.own_debt for connection in connections]
+        assert debts[:2] == [0, 0]
+        assert all(debt == pytest.approx((20 * 0.01 - 0.01) / 0.2) for debt in debts[2:])
+        await ada.ok("ping")
 
 
 async def test_who_may_not_watch_has_no_more_time_to_join(autojump_clock: MockClock) -> None:

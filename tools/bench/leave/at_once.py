@@ -10,12 +10,12 @@ import trio
 from attrs import frozen
 
 from tools.bench import BenchError
+from tools.bench.channel import ENDINGS, BenchChannel, LeaveWatch, open_channel
 from tools.bench.command import Progress
 from tools.bench.figures import met, ms, table
-from tools.bench.leave.channel import ENDINGS, BenchChannel, LeaveWatch, open_channel
 from tools.bench.leave.watched_gateway import EVENT, Watched
 from tools.loadtest.own_load import LagMeter
-from tools.servers import GatewayProcess, running_gateway
+from tools.servers import ARGUMENTS, GatewayProcess, running_gateway
 
 #: The module of a gateway that watches itself.
 WATCHED: Final = ("tools.bench.leave.watched_gateway",)
@@ -48,12 +48,15 @@ class AtOnce:
     lag: float
 
 
-async def measure(progress: Progress) -> tuple[AtOnce, AtOnce, Watched]:
-    """Do it twice, the second time with a gateway that watches itself."""
-    async with running_gateway() as gateway, open_channel(gateway) as channel:
+async def measure(progress: Progress, options: Sequence[str] = ()) -> tuple[AtOnce, AtOnce, Watched]:
+    """Do it twice, the second time with a gateway that watches itself.
+
+    ``options`` are further ones of ``sfu-gateway serve``.
+    """
+    async with running_gateway(("gateway", *ARGUMENTS, *options)) as gateway, open_channel(gateway) as channel:
         await _fill(channel, progress)
         once = await _leave_at_once(gateway, channel)
-    async with running_gateway(WATCHED) as gateway, open_channel(gateway) as channel:
+    async with running_gateway((*WATCHED, *options)) as gateway, open_channel(gateway) as channel:
         await _fill(channel, progress)
         gateway.process.send_signal(signal.SIGRTMIN)
         return once, await _leave_at_once(gateway, channel), await end_watch(gateway)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import trio
-from attrs import define
 
+from tools.bench.channel import ENDINGS, BenchChannel, open_channel
 from tools.bench.command import Progress
+from tools.bench.cpu_meter import CpuMeter
 from tools.bench.figures import ms, table
-from tools.bench.leave.channel import ENDINGS, BenchChannel, now, open_channel
-from tools.servers import GatewayProcess, running_gateway
+from tools.servers import ARGUMENTS, GatewayProcess, running_gateway
 
 SIZES: Final = (1, 10, 100)
 ROUNDS: Final = 20
-IDLE_SECONDS: Final = 2.0
 NOTICE_SECONDS: Final = 10.0
 # Seconds without a message after which the gateway has finished its work.
 QUIET_SECONDS: Final = 0.1
@@ -24,10 +23,10 @@ QUIET_SECONDS: Final = 0.1
 Cost = tuple[int, bool, float, float]
 
 
-async def measure(progress: Progress) -> list[Cost]:
-    """Measure all sizes, without media and with it."""
+async def measure(progress: Progress, options: Sequence[str] = ()) -> list[Cost]:
+    """Measure all sizes, without media and with it. ``options`` are further ones of ``sfu-gateway serve``."""
     costs = []
-    async with running_gateway() as gateway:
+    async with running_gateway(("gateway", *ARGUMENTS, *options)) as gateway:
         for with_media in (False, True):
             for members in SIZES:
                 media = "with" if with_media else "without"
@@ -46,9 +45,7 @@ async def _measure_size(gateway: GatewayProcess, members: int, *, with_media: bo
             await channel.all_listen([*channel.members.values()])
         await channel.settle_and_check()
         meter = CpuMeter(gateway)
-        meter.take()
-        await trio.sleep(IDLE_SECONDS)
-        meter.idle_share = meter.take() / IDLE_SECONDS
+        await meter.note_idle()
         pairs = [await _join_and_leave(channel, meter, with_media=with_media) for _ in range(ROUNDS)]
     joins, leaves = zip(*pairs, strict=True)
     return statistics.median(joins), statistics.median(leaves)
@@ -61,22 +58,6 @@ async def _wait_empty(gateway: GatewayProcess) -> None:
             if not await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):
                 return
             await trio.sleep(QUIET_SECONDS)
-
-
-@define
-class CpuMeter:
-    """The gateway's processor time without ``idle_share``, the part of a core that it uses anyway."""
-
-    gateway: GatewayProcess
-    idle_share: float = 0.0
-    _at: float = 0.0
-    _cpu: float = 0.0
-
-    def take(self) -> float:
-        """Return the seconds since the last call. The first call only begins."""
-        at, cpu = self._at, self._cpu
-        self._at, self._cpu = now(), self.gateway.cpu_seconds()
-        return self._cpu - cpu - self.idle_share * (self._at - at)
 
 
 async def _join_and_leave(channel: BenchChannel, meter: CpuMeter, *, with_media: bool) -> tuple[float, float]:

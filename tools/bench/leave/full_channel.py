@@ -11,13 +11,13 @@ import trio
 from attrs import frozen
 
 from protocol import limits
+from tools.bench.channel import ENDINGS, BenchChannel, BenchMember, Ending, LeaveWatch, now, open_channel
 from tools.bench.command import Progress
 from tools.bench.figures import met, ms, percentile, table
-from tools.bench.leave.channel import ENDINGS, BenchChannel, BenchMember, Ending, LeaveWatch, now, open_channel
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import constant_loop
 from tools.loadtest.own_load import LagMeter
-from tools.servers import PACKETS_OUT, GatewayProcess, running_gateway
+from tools.servers import ARGUMENTS, PACKETS_OUT, GatewayProcess, running_gateway
 
 MEMBERS: Final = 100
 SPEAKERS: Final = 2
@@ -44,12 +44,18 @@ class MeasuredLeave:
     lag: float
 
 
-async def measure(leaves: int, progress: Progress) -> tuple[str, list[MeasuredLeave], Silences]:
+async def measure(
+    leaves: int, progress: Progress, options: Sequence[str] = ()
+) -> tuple[str, list[MeasuredLeave], Silences]:
     """Let everybody consume every other microphone, and some speak. Measure single leaves, and silence.
 
-    Also describe the gateway's load while nobody leaves.
+    Also describe the gateway's load while nobody leaves. ``options`` are further ones of ``sfu-gateway serve``.
     """
-    async with running_gateway() as gateway, open_channel(gateway) as channel, trio.open_nursery() as nursery:
+    async with (
+        running_gateway(("gateway", *ARGUMENTS, *options)) as gateway,
+        open_channel(gateway) as channel,
+        trio.open_nursery() as nursery,
+    ):
         progress(f"{MEMBERS} members join")
         await channel.fill(MEMBERS, with_media=True)
         progress("everybody consumes everybody's stream")

@@ -1,6 +1,6 @@
 """A gateway that watches its own event loop: the length of each step, garbage collection, and the outboxes.
 
-    python -m tools.bench.leave.watched_gateway
+    python -m tools.bench.leave.watched_gateway [--state-dir FOLDER]
 
 It is the gateway of ``sfu-gateway serve`` with its defaults, on free ports. SIGRTMIN starts watching. A second SIGRTMIN
 stops it, and writes a :class:`Watched` as a line of JSON to the log.
@@ -8,10 +8,12 @@ stops it, and writes a :class:`Watched` as a line of JSON to the log.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import signal
 import time
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -96,10 +98,10 @@ class Watcher(trio.abc.Instrument):
             self.seen.longest_collection = max(self.seen.longest_collection, took)
 
 
-async def main() -> None:
+async def main(state_dir: Path | None) -> None:
     with trio.open_signal_receiver(signal.SIGRTMIN) as signals:
         async with trio.open_nursery() as nursery:
-            server = await nursery.start(serve, Config(port=0, media_port=0))
+            server = await nursery.start(serve, Config(port=0, media_port=0, state_dir=state_dir))
             await anext(signals)
             watcher = Watcher(server)  # its first step begins here
             trio.lowlevel.add_instrument(watcher)
@@ -113,4 +115,6 @@ async def main() -> None:
 
 if __name__ == "__main__":
     configure("json")
-    trio.run(main)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--state-dir", type=Path)
+    trio.run(main, parser.parse_args().state_dir)

@@ -114,6 +114,7 @@ MUTATIONS: Final = (
         """\
         if not channel.occupants:
             del self._channels[channel.id]
+            self._texts.pop(channel.id, None)
             self.moderation.channel_closed(channel)
             self.journal.append(channel.id, "channel_closed", (channel.epoch, channel.revision))
             channel.log.info("channel closed")

@@ -158,7 +158,7 @@ class BenchChannel:
     """
 
     id: str
-    _pool: WebSocketPool
+    pool: WebSocketPool
     _tasks: trio.Nursery
     _poller: Poller
     members: dict[str, BenchMember] = field(factory=dict)
@@ -170,7 +170,7 @@ class BenchChannel:
 
     async def join(self, user_id: str) -> BenchMember:
         heard = partial(setattr, self, "heard_at")
-        member = await self._pool.open(partial(BenchMember, user_id=user_id, on_message=heard, on_left=self._note))
+        member = await self.pool.open(partial(BenchMember, user_id=user_id, on_message=heard, on_left=self._note))
         meter = PacketMeter(open_every=_OPEN_EVERY)
         joined = await member.join(self.id, self._identity, self._tasks, packet_meter=meter, poller=self._poller)
         member.roster = Roster(joined.participants, Position(joined.epoch, joined.revision))
@@ -198,14 +198,14 @@ class BenchChannel:
                 await member.speak()
 
         first = len(self.members)
-        await _for_each([f"m{number}" for number in range(first, first + count)], enter, at_once=JOINING)
+        await for_each([f"m{number}" for number in range(first, first + count)], enter, at_once=JOINING)
 
     async def all_listen(self, speakers: Collection[BenchMember]) -> None:
         """Let all members consume the streams of these speakers, some at a time.
 
         If all did so at once, a pong would wait too long behind the requests before it.
         """
-        await _for_each([*self.members.values()], lambda member: member.listen(speakers), at_once=LISTENING)
+        await for_each([*self.members.values()], lambda member: member.listen(speakers), at_once=LISTENING)
 
     # Leaving, and checking it.
 
@@ -296,7 +296,7 @@ class BenchChannel:
         raise BenchError(f"the gateway still sends after {QUIET_AT_MOST:g} s")
 
 
-async def _for_each(items: Iterable[T], do: Callable[[T], Awaitable[object]], *, at_once: int) -> None:
+async def for_each(items: Iterable[T], do: Callable[[T], Awaitable[object]], *, at_once: int) -> None:
     places = trio.CapacityLimiter(at_once)
 
     async def limited(item: T) -> None:
