@@ -22,7 +22,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check sbom audit scripts soak mutations interop estimator bench bench-leave bench-watch bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check sbom audit scripts soak mutations interop estimator bench bench-leave bench-watch bench-planes bench-quality bench-bandwidth bench-paths bench-truth bench-core clean lock tools-present format
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -219,6 +219,11 @@ bench-bandwidth: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chrom
 bench-paths: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium $(STAMPS)/firefox  ## measure how soon calls of real browsers are back when the network changes, and write the results into docs/paths.md (about 40 minutes, root)
 	@tools/bench/install_livekit.sh $(STAMPS)/livekit || echo "going on without LiveKit" >&2
 	$(BIN)/python -m tools.bench.paths $(if $(ARGS),$(ARGS),--write docs/paths.md)
+
+bench-truth: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium  ## measure how soon others learn that somebody is gone, and write the results into README.md (about half an hour, root)
+	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
+	@tools/bench/install_livekit.sh $(STAMPS)/livekit || echo "going on without LiveKit" >&2
+	$(BIN)/python -m tools.bench.paths.truth $(if $(ARGS),$(ARGS),--write README.md)
 
 $(STAMPS)/chromium:
 	@mkdir -p $(STAMPS)

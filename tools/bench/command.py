@@ -23,8 +23,9 @@ from tools.servers import ServerEnded
 T = TypeVar("T")
 K = TypeVar("K")
 INTERRUPTED: Final = 130
-#: The folder beside a page for the plots on it.
+#: The folder for the plots on the pages beside it.  README.md lies outside of the folder of the pages.
 IMAGES: Final = "images"
+PAGES: Final = "docs"
 #: Errors that end a run without a traceback.
 KNOWN: Final = (BenchError, ServerEnded, NoPlace, UpgradeRefused, subprocess.CalledProcessError, *FAILURES)
 # Shortest time between two lines, in seconds, if a line cannot be overwritten (in a file or a pipe).
@@ -114,11 +115,12 @@ class Report:
 
     def write(self, place: Place, page: Path) -> None:
         """Put the report into a page, and its plots into a folder beside the page."""
+        images = f"{PAGES}/{IMAGES}" if (page.parent / PAGES).is_dir() else IMAGES
         for name, _, drawn in self.plots:
-            file = page.parent / IMAGES / name
+            file = page.parent / images / name
             file.parent.mkdir(exist_ok=True)
             file.write_text(drawn, encoding="utf-8")
-        place.replace(page, self.text([f"![{title}]({IMAGES}/{name})" for name, title, _ in self.plots]))
+        place.replace(page, self.text([f"![{title}]({images}/{name})" for name, title, _ in self.plots]))
 
 
 @frozen

@@ -43,6 +43,9 @@ class BrowserPage(Protocol):
     async def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page, after the promise if it is one."""
 
+    async def close_tab(self) -> None:
+        """Close the page as a person does."""
+
 
 @asynccontextmanager
 async def chromium(namespace: Namespace, origin: str, *options: str) -> AsyncIterator[BrowserPage]:
@@ -84,6 +87,9 @@ class FirefoxPage:
 
     async def evaluate(self, expression: str) -> Any:
         return await self._call(self._marionette.evaluate, expression)
+
+    async def close_tab(self) -> None:
+        await self._call(self._marionette.command, "WebDriver:CloseWindow")
 
     async def _call(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
         try:

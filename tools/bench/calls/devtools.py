@@ -63,6 +63,10 @@ class ChromiumPage:
             raise BrowserFailed(details.get("exception", {}).get("description", details["text"]))
         return found["result"].get("value")
 
+    async def close_tab(self) -> None:
+        """Close the page as a person does."""
+        await self.command("Page.close")
+
     async def quit(self) -> None:
         """End the browser as a person does, so that it cleans up."""
         self._session = None

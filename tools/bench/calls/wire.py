@@ -98,13 +98,25 @@ class Namespace:
             _set_addresses(self.end, home=home, away=away)
 
     def kill(self) -> None:
-        """End all processes in this namespace with SIGKILL, except this one."""
+        """End all processes in this namespace, except this one."""
+        self._signal(signal.SIGKILL)
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Stop all processes in this namespace, as a laptop does that sleeps.  They go on after the block."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
         wanted = os.fstat(self.descriptor)
         for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda one: int(one.name)):
             with suppress(OSError):  # the process has ended meanwhile
                 found = (folder / "ns" / "net").stat()
                 if (found.st_ino, found.st_dev) == (wanted.st_ino, wanted.st_dev) and int(folder.name) != os.getpid():
-                    os.kill(int(folder.name), signal.SIGKILL)
+                    os.kill(int(folder.name), number)
 
 
 @frozen

@@ -19,7 +19,8 @@ BOTH_SECONDS: Final = 4.0
 WATCHED_SECONDS: Final = 21.0
 #: Seconds that a receiver without UDP gets for its first picture.
 FIRST_SECONDS: Final = 15.0
-MOST_UNTIL_GONE: Final = 40.0
+#: Janus waits for a silent client for a minute.
+MOST_UNTIL_GONE: Final = 90.0
 _WITHOUT_UDP: Final = Conditions(udp=False)
 _CUT: Final = Conditions(loss=1.0)
 _PERFECT: Final = Conditions()
@@ -109,6 +110,20 @@ async def _gap(call: TroubledCall) -> PathFigures:
     return PathFigures(picture=picture, seen_leaving=await call.was_seen_leaving(cut))
 
 
+async def _close(call: TroubledCall) -> PathFigures:
+    await call.begin()
+    closed = call.mark("the tab is closed")
+    await call.receiver.close_tab()
+    return PathFigures(gone=await call.watch_until_gone(closed, MOST_UNTIL_GONE))
+
+
+async def _sleep(call: TroubledCall) -> PathFigures:
+    await call.begin()
+    asleep = call.mark("the laptop falls asleep")
+    with call.wire.ends[RECEIVER].asleep():
+        return PathFigures(gone=await call.watch_until_gone(asleep, MOST_UNTIL_GONE))
+
+
 async def _cable(call: TroubledCall) -> PathFigures:
     await call.begin()
     cut = call.mark("the cable is pulled")
@@ -123,6 +138,9 @@ async def _kill(call: TroubledCall) -> PathFigures:
     return PathFigures(gone=await call.watch_until_gone(killed, MOST_UNTIL_GONE))
 
 
+_CABLE: Final = PathRow("cable", "cable pulled", "the cable is pulled for good", _cable, PathAims(gone=10.0))
+_KILLED: Final = PathRow("kill", "browser killed", "the browser is killed", _kill, PathAims(gone=1.0))
+
 ROWS: Final[Sequence[PathRow]] = (
     PathRow("no-udp", "no UDP", "the receiver has no UDP at all", _no_udp, PathAims(picture=3.0), True),
     PathRow("blocked", "UDP blocked", "UDP is blocked for 30 s", _blocked, PathAims(picture=5.0, udp=10.0), True),
@@ -130,6 +148,13 @@ ROWS: Final[Sequence[PathRow]] = (
     PathRow("at-once", "at once", "its address changes at once", _at_once, PathAims(picture=1.5), True),
     PathRow("ipv6", "IPv6", "its address changes, IPv6", _address, PathAims(picture=1.5), is_ipv6=True),
     PathRow("gap", "8 s nothing", "nothing passes for 8 s", _gap, PathAims(picture=1.0), True),
-    PathRow("cable", "cable pulled", "the cable is pulled for good", _cable, PathAims(gone=10.0)),
-    PathRow("kill", "browser killed", "the browser is killed", _kill, PathAims(gone=1.0)),
+    _CABLE,
+    _KILLED,
+)
+#: Ways to be gone for good, for ``make bench-truth``.
+LEAVES: Final[Sequence[PathRow]] = (
+    PathRow("closed", "tab closed", "the tab is closed", _close, PathAims(gone=1.0)),
+    _KILLED,
+    _CABLE,
+    PathRow("asleep", "laptop asleep", "the laptop falls asleep", _sleep, PathAims(gone=10.0)),
 )

@@ -44,8 +44,8 @@ class _Mistakes(Column[PathFigures]):
 
 _PICTURE: Final = _Seconds("picture after, s", lambda run: run.picture)
 _UDP: Final = _Seconds("over UDP again after, s", lambda run: run.udp)
-_GONE: Final = _Seconds("seen gone after, s", lambda run: run.gone)
-_COLUMNS: Final = (_PICTURE, _UDP, _GONE, _Mistakes("seen leaving by mistake", lambda run: run.seen_leaving))
+GONE: Final = _Seconds("seen gone after, s", lambda run: run.gone)
+_COLUMNS: Final = (_PICTURE, _UDP, GONE, _Mistakes("seen leaving by mistake", lambda run: run.seen_leaving))
 
 
 @frozen
@@ -77,9 +77,7 @@ class PathsTables:
         yield from bar_plot("paths.svg", PLOT_TITLE, "s", [row.label for row in rows], bars)
 
     def _height(self, row: PathRow, contestant: Contestant) -> Summary | None:
-        column = _PICTURE if row.aims.gone is None else _GONE
-        summary = column.summary(self._runs(row, contestant))
-        return summary if summary and math.isfinite(summary.most) else None
+        return finite_summary(_PICTURE if row.aims.gone is None else GONE, self._runs(row, contestant))
 
     def _runs(self, row: PathRow, contestant: Contestant, browser: Browser = "chromium") -> Sequence[PathFigures]:
         return self.outcome.runs.get((row.name, contestant.name, browser), [])
@@ -102,12 +100,18 @@ class PathsTables:
         return "trio-sfu reaches its aims in every row." if has_runs else ""
 
 
+def finite_summary(column: Column[PathFigures], runs: Sequence[PathFigures]) -> Summary | None:
+    """Return the summary of a time that every run reached."""
+    summary = column.summary(runs)
+    return summary if summary and math.isfinite(summary.most) else None
+
+
 def _shown(value: float) -> str:
     return _NEVER if math.isinf(value) else f"{value:.1f}"
 
 
 def _missed(aims: PathAims, runs: Sequence[PathFigures]) -> Iterator[str]:
-    for aim, column, what in ((aims.picture, _PICTURE, "picture"), (aims.udp, _UDP, "UDP"), (aims.gone, _GONE, "gone")):
+    for aim, column, what in ((aims.picture, _PICTURE, "picture"), (aims.udp, _UDP, "UDP"), (aims.gone, GONE, "gone")):
         summary = column.summary(runs)
         if aim is not None and summary and summary.median > aim:
             never = math.isinf(summary.median)
