@@ -33,7 +33,7 @@ class RemoveParticipant(RequestData[Done]):
 @request("readmit_participant")
 @frozen
 class ReadmitParticipant(RequestData[Done]):
-    """Let a user in again, before the time is over for which a moderator keeps it out."""
+    """Let a user in again before the end of its removal."""
 
     user_id: UserId
 
@@ -59,7 +59,7 @@ class Unmute(RequestData[Done]):
 @request("deafen")
 @frozen
 class Deafen(RequestData[Done]):
-    """Let a member receive no media, so that the member cannot change this."""
+    """Stop all media to a member. The member cannot change this."""
 
     user_id: UserId
 
@@ -67,7 +67,7 @@ class Deafen(RequestData[Done]):
 @request("undeafen")
 @frozen
 class Undeafen(RequestData[Done]):
-    """Let a user receive media again. Its consumers go on as its own pauses say."""
+    """Let a user receive media again. Consumers that the user has paused stay paused."""
 
     user_id: UserId
 

@@ -21,7 +21,7 @@ class Done(OkData):
 
 @frozen
 class Encoded(OkData, Generic[Answer]):
-    """An answer as JSON, for an ``ok`` that is put together from parts which were encoded before."""
+    """The data of an ``ok`` that is JSON already, because it was joined from parts that were encoded before."""
 
     text: str
 

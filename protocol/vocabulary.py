@@ -110,8 +110,8 @@ class ParticipantProducer:
 class Participant:
     """A member of a channel. ``joined_at`` is ISO 8601 in UTC, with a ``Z``.
 
-    ``muted_sources`` are those that a moderator muted. It is None if there are none. ``deafened`` is True while a
-    moderator lets the member receive no media, and None otherwise.
+    ``muted_sources`` are those that a moderator muted. It is None if there are none. ``deafened`` is True while the
+    member receives no media because a moderator decided so, and None otherwise.
     """
 
     user_id: UserId

@@ -165,7 +165,7 @@ class Consumer:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody on the receiving side stops it: its owner, or whoever lets the receiver get nothing."""
+        """Whether the receiving side stops it: its owner has paused it, or the gateway holds it."""
         return self.paused or self.held
 
     def stats(self) -> ConsumerStats:
@@ -211,7 +211,7 @@ class Consumer:
         self._stop(paused, self.held, now)
 
     def set_held(self, held: bool, now: float) -> None:
-        """Stop it whatever its owner wishes, or let it go on as its owner wishes.  Tell the owner that no layers come.
+        """Stop it whatever its owner wishes, or let it go on as its owner wishes.  Tell the owner if its layers change.
 
         Another step may have closed it by now.
         """
@@ -232,7 +232,7 @@ class Consumer:
         self.transport.share_bandwidth()
 
     def _apply_pauses(self) -> None:
-        """The data plane forwards it only if nobody on the receiving side and no lack of bandwidth stops it."""
+        """Let the data plane forward it, unless the receiving side or a lack of bandwidth stops it."""
         self.transport.plane.set_consumer_paused(self.plane_id, self.stopped or self.starved)
         self._forget_layers()
 

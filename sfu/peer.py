@@ -33,8 +33,8 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 MAX_CONSUMERS_EVER: Final = 100_000
-"""Consumers that one transport has in its life.  Its keys last as long, so the data plane remembers all their SSRCs, in
-about 2 MB."""
+"""Most consumers that one transport has in its life.  Its SRTP keys last as long as the transport.  So the data plane
+must remember the SSRCs of all its consumers, which takes about 2 MB."""
 
 
 class PeerRouter(Protocol):
@@ -220,9 +220,9 @@ class Peer:
         self.consumer(consumer_id).set_paused(paused, trio.current_time())
 
     def set_deaf(self, deaf: bool) -> None:
-        """Send nothing of other peers to this client, whatever it asks for.  It goes on with the pauses that it has.
+        """Send no media to this client, whatever it asks for.  Or let its consumers go on, except those that it paused.
 
-        An exception concerns this peer alone, because somebody else decides this.
+        An exception ends this peer's session alone, since the request of another client may run this.
         """
         self.deaf = deaf
         for consumer in list(self.consumers.values()):

@@ -51,8 +51,8 @@ class Channel:
     happens to a client with the secret of the session that holds its user id: it replaces this session, or it is
     rejected as well.
 
-    Moderators decided about ``rules``, which concern all, and ``restraints``, which concern single users. ``lost`` has
-    the members that a lock lets in again.
+    Moderators decide about ``rules``, which apply to everybody, and ``restraints``, which apply to single users.
+    ``lost`` has the members that a lock lets in again.
     """
 
     id: str
@@ -197,8 +197,8 @@ class Channel:
         member.arrive_elsewhere()
 
     def update(self, member: Member, **changes: Any) -> None:
-        """Copy the state of the member's producers, and its restraints, into the list, with other ``changes`` of its
-        entry. All changes of one step make one change of the list."""
+        """Copy the member's producers and restraints, and other ``changes`` of its entry, into the list. All changes of
+        one step make one revision."""
         member.forget_closed_publications()
         present = self._present(member, **changes)
         if present != member.participant and self.members.get(member.user_id) is member:
@@ -282,7 +282,7 @@ class Channel:
         self._restrain(user_id)
 
     def undeafen(self, user_id: str) -> None:
-        """Let a user's consumers go on as its own pauses say. Raises :exc:`RequestError` if it is not deafened."""
+        """Let a user receive media again. Raises :exc:`RequestError` if it is not deafened."""
         self.restraints.undeafen(user_id)
         self._restrain(user_id)
 
@@ -291,7 +291,7 @@ class Channel:
             raise RequestError(ErrorCode.NOT_FOUND, "no such participant")
 
     def _restrain(self, user_id: str) -> None:
-        """Carry out what moderators decided about a user, and show it in the list."""
+        """Apply the restraints of a user, and show them in the list."""
         self.restraints.forget_absent(self.members, self.max_members)
         if (member := self.members.get(user_id)) is not None:
             self.restraints.apply_to(member)

@@ -19,7 +19,7 @@ from protocol.errors import ErrorCode, RequestError
 from protocol.watching import WatchedChannel
 
 _MOST_TEXT: Final = 16 * 1024 * 1024
-"""Characters of all lists that are kept as JSON. Past it, all are forgotten, and encoded again for those who ask."""
+"""Most characters of all lists that are kept as JSON. Beyond it, forget all texts. Each is made again on request."""
 
 
 @define(eq=False)
@@ -39,7 +39,7 @@ class Channels:
     journal: Journal
     microseconds: Callable[[], int]
     _channels: dict[str, Channel] = field(factory=dict)
-    # The list of a channel as JSON, with its revision. The size also counts texts that are out of date.
+    # By channel, the revision of its list and the list as JSON. The size also counts texts that a newer one replaced.
     _texts: dict[str, tuple[int, str]] = field(factory=dict)
     _texts_size: int = 0
     moderation: Moderation = field(init=False)

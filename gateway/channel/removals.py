@@ -9,13 +9,13 @@ from gateway.connection.accounts import site_of
 class Removals:
     """The times, on the clock of ``trio.current_time()``, until which users and addresses are kept out of channels.
 
-    There are at most ``maximum``. Past it, the one that ends first is forgotten. An address that is kept out for
-    several users counts once for each of them.
+    There are at most ``maximum`` times. Beyond that, the one that ends first is forgotten. An address that is kept out
+    for several users counts once for each of them.
     """
 
     maximum: int
-    # By channel, and user id or site: for each removed user, the time until which its removal keeps this name out. No
-    # user id has the slash that ends each site.
+    # The keys are a channel with a user id, or a channel with a site. For each removed user, the value has the time at
+    # which its removal ends. A site contains a slash, and no user id does.
     _until: dict[tuple[str, str], dict[str, float]] = field(factory=dict)
 
     def __len__(self) -> int:

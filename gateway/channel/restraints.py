@@ -1,4 +1,4 @@
-"""What moderators decided about single users of a channel: the sources they may not send, and whether they receive."""
+"""Moderators' decisions about single users of a channel: their muted sources, and whether they receive media."""
 
 from collections.abc import Container
 from typing import Any, get_args
@@ -13,13 +13,13 @@ from protocol.vocabulary import Source
 
 @define(eq=False)
 class Restraints:
-    """The muted sources of each user, and the users that are ``deafened``. Both belong to the user id.
+    """The muted sources of each user, and the users that are ``deafened``.
 
-    So they stay while their user is away. :meth:`forget_absent` bounds what is remembered.
+    Both belong to the user id, so they stay while the user is away. :meth:`forget_absent` bounds their number.
     """
 
     mutes: dict[str, tuple[Source, ...]] = field(factory=dict)
-    # A dictionary keeps the order: the one that has been here for the longest time is forgotten first.
+    # A dictionary and not a set, because it keeps the order: the oldest decision is forgotten first.
     deafened: dict[str, bool] = field(factory=dict)
 
     def mute(self, user_id: str, source: Source) -> None:
@@ -49,18 +49,18 @@ class Restraints:
         return source in self.mutes.get(user_id, ())
 
     def shown(self, user_id: str) -> dict[str, Any]:
-        """The fields of the user's entry in the list. None for what nobody decided."""
+        """The fields of the user's entry in the list. A field is None if there is no such decision."""
         return {"muted_sources": self.mutes.get(user_id), "deafened": self.deafened.get(user_id)}
 
     def forget_absent(self, members: Container[str], maximum: int) -> None:
-        """Remember at most ``maximum`` muted users, and as many deafened ones. Forget those first that are absent."""
+        """Remember at most ``maximum`` muted users, and as many deafened ones. Beyond that, forget an absent one."""
         for users in (self.mutes, self.deafened):
             if len(users) > maximum and (absent := next((user for user in users if user not in members), None)):
                 del users[absent]
 
     def apply_to(self, member: Member) -> None:
-        """Stop the media of a member that it may not send or receive, and let the rest arrive."""
-        # This runs for the moderator. An exception concerns the member alone.
+        """Stop the media that a member may not send or receive. Let a member that is not deafened receive again."""
+        # A moderator's request may run this. An exception ends the session of the member, not of the moderator.
         for publication in list(member.publications.values()):
             producer = publication.producer
             if self.is_muted(member.user_id, publication.source) and not producer.closed:

@@ -191,7 +191,8 @@ class Connection:
         if self.in_session and self.replay_log is not None and response.id is not None:
             self.replay_log.keep_answer(response.id, frame)
         held, self._held = self._held or [], None
-        # The last answer goes together with the goodbye. Otherwise its client might close the connection in between.
+        # After the session, an answer waits for the goodbye, so that both leave together. Otherwise the client might
+        # close the connection between them.
         self._put(frame, at_once=self.in_session)
         for event, kept in held:
             self._put_event(event, kept)
@@ -218,8 +219,8 @@ class Connection:
     def tell_watcher(self, frame: Frame) -> bool:
         """Like :meth:`send`, for an event of a channel that the client watches.
 
-        Whoever tells it takes few clients in each step, so the budget for frames that are sent at once is left to
-        others.
+        The feed notifies few clients in each step. So its frames do not use the budget for frames that are sent at
+        once.
         """
         if self._held is not None:
             self._held.append((frame, frame))

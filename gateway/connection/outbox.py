@@ -134,8 +134,8 @@ class Outbox:
     def put(self, frame: Frame, *, at_once: bool = True, counted: bool = True) -> bool:
         """Queue a frame and return whether it was accepted.
 
-        ``at_once`` lets it go before the sending task runs. Only a caller that bounds its sends itself gives one that
-        is not ``counted``.
+        With ``at_once``, it leaves before the sending task runs, if possible. A send that is not ``counted`` takes
+        nothing from the budget. Then the caller must bound its sends.
         """
         if self._closed or self._refuses:
             return False

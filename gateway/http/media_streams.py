@@ -60,8 +60,8 @@ class MediaStreams:
     async def take(self, stream: trio.abc.Stream, first: bytes, remote: str, *, is_shared: bool = False) -> None:
         """Read on behind the ``first`` bytes, and hand the connection over.
 
-        ``is_shared`` says that ``remote`` is a proxy, which does not name the client's address. It has no bound for all
-        its clients together. The caller closes its ``stream`` in any case. A connection that was handed over stays
+        ``is_shared`` says that ``remote`` is a proxy, which does not name the client's address. Then the bound for one
+        address does not apply. The caller closes its ``stream`` in any case. A connection that was handed over stays
         open. Raises :exc:`ClientGone` if the client closed it.
         """
         refusal = await self._take(stream, first, remote, "" if is_shared else remote)
@@ -69,7 +69,7 @@ class MediaStreams:
             self._refusals.record_stream(refusal, remote)
 
     async def _take(self, stream: trio.abc.Stream, first: bytes, remote: str, owner: str) -> StreamRefusal | None:
-        """Take a stream. It counts among those of ``owner``, an address, or empty if nobody knows it."""
+        """Take a stream. ``owner`` is the address whose place it takes. It is empty if nobody knows the address."""
         if self.waiting + sum(router.stream_counts()[0] for router in self._routers) >= self.most:
             return StreamRefusal.FULL
         if self.places.is_full(owner):

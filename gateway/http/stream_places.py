@@ -2,7 +2,7 @@
 
 The data plane owns a media stream, and does not report its end. A socket keeps its inode number until its last
 descriptor closes. So a stream is open as long as a descriptor of this process has its number. A look at 20,000
-descriptors takes some 40 ms, so looks are rare. An address that has all its places gets the free ones within a second.
+descriptors takes some 40 ms, so looks are rare: once a second at most for addresses without a free place.
 """
 
 import os
@@ -22,9 +22,9 @@ log = structlog.get_logger(__name__)
 _Identity = tuple[int, int]
 """The device and the inode number of an open file."""
 LOOK_EVERY: Final = 1.0
-"""Seconds between two looks for an address that has all its places."""
+"""Seconds between two looks while an address asks for more places than it has."""
 _SPARE: Final = 1000
-"""Streams that may have come since the last look until there is another one. It bounds the memory."""
+"""Look again when the streams in the table exceed twice the open ones by this number. So the memory is bounded."""
 
 
 class StreamPlaces:
@@ -42,7 +42,7 @@ class StreamPlaces:
         return len(self._taken)
 
     def is_full(self, remote: str) -> bool:
-        """Whether an address has all its places."""
+        """Whether all places of an address are taken."""
         site = site_of(remote)
         if site is None or self._taken[site] < self.most:
             return False

@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 _MOST_AT_ONCE: Final = 2_000
 """Entries of one transaction."""
 _APART: Final = 0.02
-"""Seconds between the beginnings of two transactions, at least. One takes as much processor time as telling dozens of
-members, and half of a channel may leave at once."""
+"""Fewest seconds between the beginnings of two transactions. Half of a channel may leave at once, and one transaction
+takes as much processor time as notifying dozens of members."""
 _RETRY: Final = 1.0
 """Seconds between two attempts to write."""
 START_SECONDS: Final = 10.0

@@ -19,7 +19,7 @@ from protocol.errors import ErrorCode, RequestError
 _AT_ONCE: Final = 50
 """How many readers are told in one step of the event loop."""
 _LEAST_CHARGE: Final = 0.001
-"""Seconds of processor time that a reader owes before it is charged. To charge it each time would cost too much."""
+"""A reader owes this many seconds of processor time before it is charged. More frequent charges would cost too much."""
 _MOST_PENDING: Final = 10_000
 """Entries that may wait to be told. The readers of a feed that is later than this are ended."""
 
@@ -30,9 +30,9 @@ class Subscription:
 
     ``receive`` gets each entry, and must not wait. ``fall_behind`` ends the reader, which has missed an entry.
     ``channels`` and ``prefixes`` have the number of the newest entry that the reader did not need to be told. ``site``
-    is that of its address, as :func:`gateway.connection.accounts.site_of` says. ``account`` pays for the time that it
-    takes to tell it, and ``owed`` is what it has not paid yet. ``joined`` is the channel that its
-    client has joined last, with the newest entry that the answer contained.
+    is that of its address, as :func:`gateway.connection.accounts.site_of` says. ``account`` pays for the processor
+    time of telling it, and ``owed`` is the time that is not charged yet. ``joined`` is the channel that its client has
+    joined last, with the newest entry that the answer contained.
     """
 
     receive: Callable[[Entry], None]
@@ -50,7 +50,7 @@ class Subscription:
         return len(self.channels) + len(self.prefixes)
 
     def pay(self, seconds: float) -> None:
-        """Pay for so much processor time of the loop's thread."""
+        """Charge the reader's account for so much processor time of the loop's thread."""
         if self.account is not None:
             self.owed += seconds
             if self.owed >= _LEAST_CHARGE:
@@ -222,7 +222,7 @@ class Feed:
             reader.receive(entry)
 
     def _tell_some(self, readers: list[Subscription], pending: deque[tuple[Entry, set[Subscription]]]) -> None:
-        """Tell the oldest entry to these readers, and let them pay for it in equal parts."""
+        """Tell these readers the oldest entry, and charge the time to them in equal parts."""
         began = thread_time()
         entry, told = pending[0]
         follows = len(pending) > 1 and _is_move(entry, pending[1][0])
@@ -239,20 +239,20 @@ class Feed:
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
-            await trio.lowlevel.checkpoint()  # The tasks of members who are told in the same moment come first.
+            await trio.lowlevel.checkpoint()  # Tasks of members who get the same change run first.
             while self._pending:
                 await self._tell_first()
                 await trio.lowlevel.checkpoint()
 
     async def _tell_first(self) -> None:
-        # Apart from run(), whose variables would keep the last reader alive after its end.
+        # Not a part of run(): a local variable there would keep the last reader alive after its end.
         pending = self._pending
         readers = self._readers_of(pending[0][0].channel_id)
         for start in range(0, len(readers), _AT_ONCE):
             if start:
                 await trio.lowlevel.checkpoint()
             self._tell_some(readers[start : start + _AT_ONCE], pending)
-        pending.popleft()  # only now, for those who wait until all is told
+        pending.popleft()  # only now: wait_told() waits until it is empty
         self._told.set()
         self._told = trio.Event()
 
@@ -260,7 +260,7 @@ class Feed:
 def _add(table: dict[str, list[Subscription]], name: str, subscription: Subscription) -> None:
     readers = table.get(name)
     if readers is None:
-        table[name] = [subscription]  # Most channels have one reader, and a list that grows would reserve more.
+        table[name] = [subscription]  # Most channels have one reader. A list that grew by append() takes more memory.
     else:
         readers.append(subscription)
 

@@ -195,9 +195,10 @@ class Journal:
         self._forgotten = max(self._forgotten, history.number)
 
     def position_of(self, channel_id: str) -> tuple[int, int]:
-        """The position of a channel that is not open, epoch and revision: that of its last change.
+        """The epoch and the revision of a channel that is not open, as of its last change.
 
-        If that is forgotten, it is one that no open channel will have, and that no former one had passed.
+        If the journal has forgotten this change: the newest epoch, with revision 0. When the channel opens again, its
+        epoch is higher.
         """
         history = self._histories.get(channel_id)
         if history is None or history.is_distrusted(history.newest):

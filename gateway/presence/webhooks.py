@@ -122,7 +122,8 @@ class Receiver:
     _must_start_over: bool = False
     _is_starting_over: bool = False
     _newest: int = 0
-    # By channel, the newest entry in its last list, if the feed has not come so far yet. And the newest of all these.
+    # A list may contain changes that the feed has not passed on yet. By channel, the number of the newest such change.
+    # Beside it, the highest number of all channels.
     _listed: dict[str, int] = field(factory=dict)
     _listed_up_to: int = 0
     _resets: int = 0

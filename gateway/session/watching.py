@@ -83,7 +83,7 @@ def unwatch(gateway: Gateway, connection: Connection, data: Unwatch) -> Done:
 
 
 class _Answer:
-    """Puts the answer together, from texts that others got as well, until it is full."""
+    """Joins the JSON of each channel into one answer, and bounds its size. Other watchers get the same texts."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -93,7 +93,7 @@ class _Answer:
         self._texts: list[str] = []
 
     def add(self, channel_id: str, after: Position | None) -> None:
-        """Add what a client needs to know that has this position of the channel's list, or nothing yet.
+        """Add the changes ``after`` the position that the client has of the channel's list, or else the whole list.
 
         Raises :exc:`RequestError` if clients could not read the answer.
         """

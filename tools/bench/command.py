@@ -23,7 +23,7 @@ from tools.servers import ServerEnded
 T = TypeVar("T")
 K = TypeVar("K")
 INTERRUPTED: Final = 130
-#: The folder for the plots on the pages beside it.  README.md lies outside of the folder of the pages.
+#: The folder for plots is in the folder of the pages.  README.md is beside the folder of the pages.
 IMAGES: Final = "images"
 PAGES: Final = "docs"
 #: Errors that end a run without a traceback.

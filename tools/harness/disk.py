@@ -1,4 +1,4 @@
-"""The disk of a world: it keeps nothing, but what other programs read waits for it."""
+"""A simulated disk.  It stores nothing, but other programs get a change only after its write has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one program outside the gateway has been told, and whether that is the history that the journal has."""
+"""The messages that one program outside the gateway got, and the check that they agree with the journal."""
 
 from __future__ import annotations
 
@@ -46,10 +46,9 @@ class Message:
 class History:
     """All that a program called ``name`` was told, each message once.
 
-    ``repeats`` counts the messages that came again.  They may only come if ``may_repeat``, with the id that they had
-    before.  A program that ``reads_journal`` gets the changes of all channels in their order, from the entries that the
-    journal still has.  Lists in place of changes may only come if ``may_skip``.  ``trouble`` is the first thing that no
-    program should see.
+    ``repeats`` counts the messages that came again with the same id.  They may only come if ``may_repeat``.  A program
+    that ``reads_journal`` gets the changes of all channels in one order, as long as the journal has them.  Lists in
+    place of changes may only come if ``may_skip``.  ``trouble`` is the first thing that no program should see.
     """
 
     name: str
@@ -87,10 +86,10 @@ def is_complete(history: History, lines: Iterable[Line]) -> bool:
 
 
 def judge_history(history: History, lines: Iterable[Line], *, is_over: bool) -> None:
-    """The program was told the journal's history, each change once and in order.
+    """Require that the program got the journal's history, each change once and in order.
 
-    A list may stand for changes only where the history may skip some.  It is then the list that these changes make.
-    Once all ``is_over``, the program knows everything.
+    A list may come in place of changes only if the history ``may_skip``.  Then it must be the list that these changes
+    make.  Once the run ``is_over``, the program must know everything.
     """
     if history.trouble:
         raise GuaranteeBroken(3, f"{history.name}: {history.trouble}")
@@ -118,10 +117,10 @@ def _walk(history: History, lines: Iterable[Line]) -> _Told:
 
 @define(eq=False)
 class _Told:
-    """How far a program is.
+    """The part of the journal that a program knows.
 
-    ``changes`` are the journal's, by channel, and ``known`` says how many of them the program knows.  Those up to the
-    entry ``forgotten`` it need not be told, since it was told to forget everything.  ``newest`` is its newest change.
+    ``changes`` has the journal's changes by channel, and ``known`` the number of them that the program knows.  After a
+    ``reset``, the program need not get the changes up to the entry ``forgotten``.  ``newest`` is its newest change.
     """
 
     history: History
@@ -168,7 +167,7 @@ class _Told:
         self.newest = max(self.newest, number)
 
     def require_end(self) -> None:
-        """The program knows each list as it is in the end."""
+        """Require that the program knows the last state of each list."""
         for channel, changes in self.changes.items():
             rest = changes[self.known.get(channel, 0) :]
             if any(line.number > self.forgotten for line in rest) or (rest and _people(changes)):

@@ -1,4 +1,4 @@
-"""What everybody outside the channels learns: the journal's readers, who all must be told the same history."""
+"""The readers of the journal outside the channels, and the check that all get the same history."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Outsiders:
     ``is_over`` says that the programs have had the time to learn everything.
 
     One of the programs reads server-sent events, and the other one receives webhooks.  In a world with an odd seed,
-    both are told only what is on the :class:`Disk`.  Other worlds have none.  In worlds whose seed is 0 or 1 modulo 4,
-    they are told nothing but the changes.  In other worlds, lists may stand for changes: the backlog of webhooks is
+    both get only what is on the :class:`Disk`.  Other worlds have none.  In worlds whose seed is 0 or 1 modulo 4, they
+    get nothing but the changes.  In other worlds, they may get lists in place of changes: the backlog of webhooks is
     small, and the reader of events loses its place.
 
     All keep the texts, since the entries themselves would count as objects that a client has left behind.
@@ -67,7 +67,7 @@ class Outsiders:
 
     @classmethod
     def of(cls, gateway: Gateway, seed: int) -> Outsiders:
-        """Only before the gateway runs."""
+        """Make the readers.  Call this before the gateway runs."""
         outsiders = cls(gateway.journal)
         gateway.journal.followers.append(outsiders._note)
         if seed % 2:
@@ -89,7 +89,7 @@ class Outsiders:
         self.receiver = Receiver(
             RECEIVER, self.program.post, gateway.journal, gateway.channels, backlog, lambda: random.uniform(0.5, 1)
         )
-        # Without a disk, the receiver does not know what a former process has told it.
+        # Without a disk, nobody knows what a former process has delivered, so the receiver begins with a reset.
         self.receiver.begin(gateway.backend_feed, None if self.disk is None else ())
         with self._scope:
             async with trio.open_nursery() as nursery:
@@ -110,14 +110,14 @@ class Outsiders:
             await self.journal.wait_committed(self.journal.number)
             await gateway.backend_feed.wait_told()
             await self.receiver.wait_empty()
-            while not is_complete(self.events.history, self.entries):
+            while not is_complete(self.events.history, self.entries):  # noqa: ASYNC110: the reader has no event for this
                 await trio.sleep(_POLL_INTERVAL)
         if patience.cancelled_caught and all(is_complete(one, self.entries) for one in self.histories):
             self.program.history.complain("requests still wait for it, long after it took everything")
         await self.events.stop()
         self._scope.cancel()
         await self._ended.wait()
-        del self.receiver  # it belongs to the gateway's objects, of which none may be left
+        del self.receiver  # it holds objects of the gateway, which would count as leaks
         self.is_over = True
 
     def _note(self, entry: Entry, _: Iterable[object]) -> None:

@@ -93,7 +93,7 @@ export class Inbound {
 
   /**
    * Consume exactly the producers of `others`. Consumers of missing producers are closed before this returns. While this
-   * person `isDeafened`, the gateway sends nothing of them.
+   * person `isDeafened`, the gateway sends no media, so none counts as late.
    */
   want(others: readonly Participant[], isDeafened = false): void {
     this.#expect(others.flatMap(({ producers }) => producers), isDeafened);

@@ -244,7 +244,7 @@ export type RemoveParticipant = {
   seconds?: number;
 };
 
-/** Let a user in again, before the time is over for which a moderator keeps it out. */
+/** Let a user in again before the end of its removal. */
 export type ReadmitParticipant = {
   userId: string;
 };
@@ -261,12 +261,12 @@ export type Unmute = {
   source: Source;
 };
 
-/** Let a member receive no media, so that the member cannot change this. */
+/** Stop all media to a member. The member cannot change this. */
 export type Deafen = {
   userId: string;
 };
 
-/** Let a user receive media again. Its consumers go on as its own pauses say. */
+/** Let a user receive media again. Consumers that the user has paused stay paused. */
 export type Undeafen = {
   userId: string;
 };

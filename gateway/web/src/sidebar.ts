@@ -14,7 +14,7 @@ export interface ShownPerson {
   readonly userId: string;
   readonly username: string;
   readonly isMuted: boolean;
-  /** Whether a moderator lets this person receive nothing. */
+  /** Whether a moderator has deafened this person. */
   readonly isDeafened: boolean;
   /** Only known of people in the own channel. */
   readonly isSpeaking: boolean;

@@ -10,7 +10,7 @@ export interface TileContent {
   readonly kind: "camera" | "screen";
   readonly isSelf: boolean;
   readonly isMuted: boolean;
-  /** Whether a moderator lets this person receive nothing. */
+  /** Whether a moderator has deafened this person. */
   readonly isDeafened: boolean;
   readonly isSpeaking: boolean;
   /** Whether this person's media does not get through for the moment. */

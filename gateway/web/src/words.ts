@@ -68,7 +68,7 @@ function troubleWords(trouble: Trouble, devices: readonly LocalDevice[]): Troubl
   return { ...TROUBLE[trouble](devices), trouble, devices };
 }
 
-/** What the tiles and the sidebar say of somebody whom a moderator lets receive nothing. The note is for this person. */
+/** What the tiles and the sidebar say of a person whom a moderator deafened. Only this person sees the note. */
 export const DEAFENED = { mark: "Deafened", note: "A moderator deafened you: you hear and see nobody" } as const;
 
 /** Why the gateway rejected a token. It says more only about tokens that it has known. */

@@ -96,7 +96,7 @@ class TruthTable:
         return self.outcome.runs.get((row.name, contestant.name, "chromium"), [])
 
     def _plots(self) -> Iterator[tuple[str, str, str]]:
-        """The plot.  A figure that some run never reached has no bar."""
+        """Make the plot.  There is no bar if somebody was never seen gone in some run."""
         bars = {
             one.title: [finite_summary(GONE, self._runs(row, one)) for row in self.rows] for one in self.contestants
         }

@@ -24,7 +24,7 @@ from tools.light.lean_signalling import LeanSignalling
 AT_ONCE: Final = 20
 #: Number of changes that a decoder remembers. All watchers have the same ones.
 _KEPT: Final = 1024
-#: A channel in which nobody is. A client that watches it may wait with `join` for as long as it likes.
+#: An empty channel. The gateway closes a client that neither joins nor watches, so idle clients watch this one.
 ELSEWHERE: Final = "elsewhere"
 _OK: Final = b'"type":"ok"'
 _CHANNEL: Final = b'"channelId":'

@@ -81,7 +81,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         3,
-        "A webhook that the receiver refuses lets a later one pass.",
+        "After a webhook that the receiver refuses, a later one of the same channel overtakes it.",
         "gateway/presence/webhooks.py",
         """\
                 lane.pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * lane.pause))
@@ -110,7 +110,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         3,
-        "Webhooks give way, and no list follows.",
+        "Webhooks over the backlog are dropped, and no list replaces them.",
         "gateway/presence/webhooks.py",
         """\
         lane.entries.clear()
