@@ -22,7 +22,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check sbom audit scripts soak mutations interop estimator bench bench-leave bench-watch bench-planes bench-quality bench-bandwidth bench-paths bench-truth bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit other-unit web-check rust-check fuzz wheel wheel-check sbom audit scripts soak mutations interop estimator bench bench-leave bench-watch bench-planes bench-quality bench-bandwidth bench-paths bench-truth bench-core clean lock tools-present format
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -34,7 +34,7 @@ dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## install the dependencies of tests, be
 
 # Two checks run at a time, which about halves the time.
 test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/prometheus  ## run every check
-	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit lint types web-check rust-check wheel-check
+	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit other-unit lint types web-check rust-check wheel-check
 
 # Checks for the tools that every build needs, and says how to get a missing one.
 tools-present:
@@ -158,13 +158,19 @@ wheel-check: wheel  ## install the wheel where neither Rust nor Node exists, and
 unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/prometheus  ## run all Python tests, including those in browsers (some: ARGS="tests/media -k silent")
 	$(BIN)/pytest $(ARGS)
 
+# Three parts of the same length or so, each in a process of its own: tests under virtual time, those with browsers,
+# emulated networks and many processes, and all others.
 VIRTUAL := tests/guarantees tests/harness
+REAL := tests/bench tests/browser tests/chaos tests/interop tests/loadtest
 
 virtual-unit: $(STAMPS)/dev $(STAMPS)/dataplane
 	$(BIN)/pytest $(ARGS) -o cache_dir=.pytest_cache/virtual $(VIRTUAL)
 
-real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/prometheus
-	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%)
+real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn
+	$(BIN)/pytest $(ARGS) -o cache_dir=.pytest_cache/real $(REAL)
+
+other-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox $(STAMPS)/coturn $(STAMPS)/prometheus
+	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%) $(REAL:%=--ignore=%)
 
 scripts: $(STAMPS)/dev $(STAMPS)/dataplane  ## run random scripts of many clients for a long time (SCRIPTS=100000)
 	SCRIPTS=$${SCRIPTS:-100000} $(BIN)/pytest tests/guarantees/test_random_scripts.py $(ARGS)
