@@ -22,8 +22,8 @@ const LEAST_ASKED = 3;
 const HOLD_MS = 25_000;
 
 /**
- * All packets so far, those that the gateway reports as lost, and its requests for lost packets. A packet that came
- * again counts as received in the reports. It came late, though.
+ * All packets so far, those that the gateway reports as lost, and its requests for lost packets. The requests come up to
+ * a second before the report.
  */
 export interface Counted {
   readonly sent: number;

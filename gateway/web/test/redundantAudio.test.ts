@@ -23,13 +23,13 @@ describe("the judge of losses", () => {
     expect(after).toBe(5 + 25);
   });
 
-  it("wants RED when the gateway asks for packets, though all of them come again in time", () => {
+  it("wants RED when the gateway asks for packets, before a report names them", () => {
     const judge = new LossJudge();
     const asked = [0, 1, 2, 3].map((count, second) => judge.judge(second * 1_000, { sent: second * 50, lost: 0, asked: count }));
     expect(asked).toEqual([false, false, false, true]);
   });
 
-  it("takes a loss back when the packet comes again, and does not forget what it has seen", () => {
+  it("does not forget what it has seen when a late packet takes a loss back", () => {
     const judge = new LossJudge();
     const counts = [
       { lost: 0, asked: 0 },

@@ -107,6 +107,8 @@ def finite_summary(column: Column[PathFigures], runs: Sequence[PathFigures]) -> 
 
 
 def _shown(value: float) -> str:
+    if 0 < value < 0.05:
+        return "< 0.1"
     return _NEVER if math.isinf(value) else f"{value:.1f}"
 
 
