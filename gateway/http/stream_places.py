@@ -70,7 +70,10 @@ class StreamPlaces:
             return
         if len(self._sites) >= 2 * self._open_at_look + _SPARE:
             self._look()
-        self._sites[_identity(connection.fileno())] = site
+        identity = _identity(connection.fileno())
+        if (ended := self._sites.pop(identity, None)) is not None:  # the system gave its number to this connection
+            self._release(ended)
+        self._sites[identity] = site
         self._taken[site] += 1
 
     def _look(self) -> None:

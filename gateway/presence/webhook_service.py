@@ -67,6 +67,8 @@ class Webhooks:
     """The receivers by URL. Made by :func:`open_webhooks`."""
 
     receivers: Mapping[str, Receiver]
+    journal: Journal
+    feed: Feed
     durable: Durable | None
     _saved: dict[str, int] = field(factory=dict)
     _running: trio.CancelScope = field(factory=trio.CancelScope)
@@ -87,6 +89,9 @@ class Webhooks:
         if self._running.cancel_called:
             return
         with trio.move_on_after(seconds):
+            # Nothing waits for a receiver yet of what is not on the disk, or what the feed has not told.
+            await self.journal.wait_committed(self.journal.number)
+            await self.feed.wait_told()
             async with trio.open_nursery() as nursery:
                 for receiver in self.receivers.values():
                     nursery.start_soon(receiver.wait_empty)
@@ -147,7 +152,7 @@ async def open_webhooks(
                 missed = await durable.changes_after(durable.progress.get(_key(url), NOTHING), backlog)
             receiver.begin(feed, missed)
             stack.callback(feed.close, receiver.subscription)
-        yield Webhooks(receivers, durable)
+        yield Webhooks(receivers, journal, feed, durable)
 
 
 def _key(url: str) -> str:

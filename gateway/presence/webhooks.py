@@ -287,7 +287,8 @@ class Receiver:
             return False
         if self._is_present(lane):
             if message.number > self._newest:
-                self._listed[lane.channel_id] = self._listed_up_to = message.number
+                self._listed[lane.channel_id] = message.number
+                self._listed_up_to = max(self._listed_up_to, message.number)
             lane.oldest = message.number + 1
             while lane.entries and lane.entries[0].number <= message.number:
                 lane.entries.popleft()

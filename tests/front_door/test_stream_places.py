@@ -217,3 +217,13 @@ async def test_without_a_list_of_open_files_the_places_stay_taken_for_a_while(
     assert places.is_full("203.0.113.7:2")
     await trio.sleep(LOOK_EVERY)
     assert not places.is_full("203.0.113.7:2")
+
+
+def test_a_number_that_the_system_gives_again_takes_no_second_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_places, "_identity", lambda descriptor: (1, 1))
+    places = StreamPlaces(2)
+    with socket.socket() as connection:
+        for remote in ("203.0.113.7:1", "203.0.113.8:1", "203.0.113.8:2"):
+            places.take(connection, remote)
+        assert len(places) == 1
+        assert places._taken == {"203.0.113.8/32": 1}

@@ -173,6 +173,44 @@ async def test_a_list_is_followed_by_no_change_that_it_contains(
     assert house.far.lines() == [("snapshot", "lobby", 5), ("user_updated", "lobby", 6)]
 
 
+async def test_a_list_that_comes_late_does_not_forget_what_a_later_list_contains(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    house = House(backlog=2)
+    house.receiver.begin(house.feed, ())
+    tried: list[str] = []
+
+    async def post(message: Message) -> Problem | None:
+        channel = json.loads(message.body)["data"]["channelId"]
+        tried.append(channel)
+        if channel == "slow":
+            await trio.sleep(2)
+        elif tried.count(channel) == 1:
+            return Problem("HTTP 422", is_of_message=True)  # so its list is made again, and is the newer one
+        return await house.far.post(message)
+
+    house.receiver.post = post
+
+    def tell(channel: str, revisions: range) -> None:
+        for entry in reversed(list(house.entries(channel))):
+            if entry.revision in revisions:
+                house.receiver.receive(entry)
+
+    for channel in ("slow", "again"):
+        house.change(channel, 3)
+        tell(channel, range(1, 4))
+    house.change("slow")  # the feed has not told this yet
+    nursery.start_soon(house.receiver.run)
+    await trio.sleep(0.1)
+    house.change("again")  # and neither this
+    await eventually(lambda: len(house.far.taken) == 2)
+    assert house.far.lines() == [("snapshot", "again", 4), ("snapshot", "slow", 4)]
+    tell("slow", range(4, 5))
+    tell("again", range(4, 5))
+    await eventually(lambda: house.receiver.delivered == house.journal.number)
+    assert len(house.far.taken) == 2
+
+
 async def test_a_feed_that_loses_entries_makes_everything_start_over(autojump_clock: MockClock, house: House) -> None:
     house.far.may = trio.Event()
     house.change("lobby", 5)
