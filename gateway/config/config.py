@@ -205,7 +205,8 @@ class Config:
     max_media_streams: int = _count(8_000)
     """Maximum number of TCP connections that carry media, at a time. Browsers open some for each transport."""
     max_media_streams_per_address: int = _count(2_000)
-    """Maximum number of TCP connections that carry media for one address, at a time. Not for loopback."""
+    """Maximum number of TCP connections that carry media for one address, at a time. Not for loopback, and not for a
+    trusted proxy."""
     max_request_head_bytes: int = field(default=40 * 1024, validator=between(1024, 1024**2))
     """Maximum size of the head of an HTTP request, in bytes. The default has room for 32 KiB of cookies."""
     max_request_body_bytes: int = field(default=64 * 1024, validator=between(0, 1024**3))

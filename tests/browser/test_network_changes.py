@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -207,13 +207,19 @@ def test_a_machine_that_sleeps_for_seven_seconds_wakes_up_in_the_call(
 @contextmanager
 def asleep(chromium: Chromium) -> Iterator[None]:
     """Stop all processes of a browser during the block."""
-    family = descendants(chromium.process.pid)
-    for pid in family:
+    with stopped(descendants(chromium.process.pid)):
+        yield
+
+
+@contextmanager
+def stopped(processes: Sequence[int]) -> Iterator[None]:
+    """Stop these processes during the block."""
+    for pid in processes:
         os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in reversed(family):
+        for pid in reversed(processes):
             os.kill(pid, signal.SIGCONT)
 
 
