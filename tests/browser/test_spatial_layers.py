@@ -56,7 +56,7 @@ _RECEIVER = """() => {
   WebSocket.prototype.send = function (text) {
     const message = parse(text);
     if (wanted && message.type === "set_layers") message.data = { ...message.data, ...wanted };
-    window.__socket = this;
+    if (message.type === "join") window.__socket = this; // the page has another one, which watches channels
     send.call(this, JSON.stringify(message));
   };
   window.__bound = (spatial) => {
