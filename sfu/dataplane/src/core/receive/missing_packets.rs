@@ -35,9 +35,6 @@ const THIN: f64 = 0.5;
 const LEAST_PACKETS: i64 = 8;
 const LOOK: f64 = 0.1;
 const THIN_TIME: f64 = 0.2; // seconds after which a thin stream shows a narrow network
-// So many packets in a row, an eighth of a second of a large video, are either an interruption or the first sign of a
-// narrow network.  Their answers would fill a narrow network for seconds, so nothing is asked for before the first look.
-const LONG_GAP: usize = 32;
 // So many packets that were asked for and have not come wait in the client's queue, in which no answer overtakes
 // another.  So none is asked for again before the answer to a later request, or so many seconds.
 const MANY: usize = 8;
@@ -114,8 +111,6 @@ pub struct Progress {
 struct Look {
     at: f64,
     progress: Progress,
-    /// Nobody had looked shortly before, so only the next look shows anything.
-    is_first: bool,
 }
 
 /// The missing packets of one encoding.  Sequence numbers are extended, times are in seconds.
@@ -154,7 +149,7 @@ impl Default for MissingPackets {
             answered_until: f64::NEG_INFINITY,
             reordering: Reordering::default(),
             budget: BUDGET,
-            look: Look { at: f64::NEG_INFINITY, progress: Progress::default(), is_first: true },
+            look: Look { at: f64::NEG_INFINITY, progress: Progress::default() },
             thin_since: None,
             failed: false,
             narrow: false,
@@ -308,9 +303,8 @@ impl MissingPackets {
             self.failed = true;
             return;
         }
-        let is_sudden = self.look.is_first && self.longest_gap() >= LONG_GAP;
-        if is_sudden || self.thin_since.is_some() || self.is_thin(progress) {
-            self.wait_for_look();
+        if self.thin_since.is_some() {
+            self.missing.iter_mut().for_each(|missing| missing.due = missing.due.max(self.look.at + LOOK));
             return self.settle();
         }
         let before = self.missing.len();
@@ -348,32 +342,19 @@ impl MissingPackets {
         }
     }
 
-    /// Ask for nothing before the look has ended that goes on.
-    fn wait_for_look(&mut self) {
-        self.missing.iter_mut().for_each(|missing| missing.due = missing.due.max(self.look.at + LOOK));
-    }
-
     /// Look how much of the stream came lately.
     fn follow(&mut self, progress: Progress, now: f64) {
-        let since = self.look.at;
-        // The same sum as in `wait_for_look`: a deadline that is due has to end the look.
-        if now < since + LOOK {
+        let (since, before) = (self.look.at, self.look.progress);
+        if now - since < LOOK {
             return;
         }
-        let received = progress.received.saturating_sub(self.look.progress.received) as f64;
-        self.budget = (self.budget + EARNED * received).min(BUDGET);
-        // Before the first packet was missing, nobody looked.
-        let is_first = now - since >= 3.0 * LOOK;
-        self.thin_since = (!is_first && self.is_thin(progress)).then(|| self.thin_since.unwrap_or(since));
-        self.look = Look { at: now, progress, is_first };
-    }
-
-    /// Whether too few packets came since the look began.
-    fn is_thin(&self, progress: Progress) -> bool {
-        let before = self.look.progress;
         let received = progress.received.saturating_sub(before.received) as f64;
         let expected = progress.highest - before.highest;
-        expected >= LEAST_PACKETS && received < THIN * expected as f64
+        self.budget = (self.budget + EARNED * received).min(BUDGET);
+        // Before the first packet was missing, nobody looked.
+        let is_thin = now - since < 3.0 * LOOK && expected >= LEAST_PACKETS && received < THIN * expected as f64;
+        self.thin_since = if is_thin { self.thin_since.or(Some(since)) } else { None };
+        self.look = Look { at: now, progress };
     }
 
     /// Seconds from a request to the packet; `None` before the first answer.

@@ -225,24 +225,6 @@ fn a_sender_whose_network_carries_a_part_of_its_packets_is_not_asked_for_the_oth
     }
     assert!(asked <= 200 + BUDGET as usize, "{asked}");
     assert_eq!(failures, [true; 7], "once a second");
-    // The link suddenly takes a seventh: before a look has shown that, there is little that its answers delay.
-    let mut stream = Stream::before(0);
-    stream.receive(0..50, 1.0);
-    stream.receive([100], 1.2);
-    assert_eq!(stream.due(1.2 + PATIENCE), [], "a long gap waits for a look");
-    for number in (107..170).step_by(7) {
-        stream.receive([number], 1.2 + (number - 100) as f64 * 0.005);
-        assert_eq!(stream.due(1.2 + (number - 100) as f64 * 0.005), []);
-    }
-    assert_eq!(stream.take_failure(1.53), Some(true));
-    // After an interruption, a long gap is asked for 0.1 s later.
-    let mut stream = Stream::before(0);
-    stream.receive(0..50, 1.0);
-    stream.receive([100], 1.2);
-    assert_eq!(stream.due(1.2 + PATIENCE), []);
-    stream.receive(101..121, 1.3);
-    assert_eq!(stream.list.next_due(), Some(1.2 + PATIENCE + LOOK));
-    assert_eq!(stream.due(1.2 + PATIENCE + LOOK), (50..100).collect::<Vec<u16>>());
     // Many packets in a row are an interruption.
     let mut stream = Stream::before(0);
     stream.receive([0, 100, 102], 1.0);
