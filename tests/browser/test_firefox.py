@@ -92,6 +92,7 @@ def up(link: str, address: str | None = None) -> None:
     configure("ip", "link", "set", link, "up")
 
 
+@pytest.mark.alone
 @needs_namespaces
 def test_five_seconds_without_a_network_for_media_cost_no_producer(tmp_path: Path) -> None:
     options = ("--host", "10.0.1.1", "--open", "--media-host", "10.0.2.1", "--planes", "1")
